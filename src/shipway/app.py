@@ -1,0 +1,276 @@
+"""The composition root: makes every part of the hub, joins them, and runs them until told to stop.
+
+``python -m shipway.app [--listen 127.0.0.1:PORT]`` is the hub. One asyncio process, stateless but for its
+store and journal: workloads live under their own supervisors and outlive it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import hashlib
+import logging
+import os
+import platform
+import secrets
+import signal
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from shipway import __version__, settings
+from shipway.api.app import build
+from shipway.api.backend import Backend, DownRequest
+from shipway.api.serve import serve
+from shipway.clock import SystemClock
+from shipway.cluster.local import LocalCluster, PipReader, UvEnvironments
+from shipway.controllers import (
+    GATEWAY,
+    GatewayController,
+    JobController,
+    Manager,
+    MetricFollower,
+    ModelController,
+    Queue,
+    Recorder,
+    ServiceController,
+    Views,
+)
+from shipway.envoy.gateway import EnvoyGateway
+from shipway.envoy.listen import check_port_free, choose_port
+from shipway.envoy.workload import envoy_binary, workload
+from shipway.errors import PortTaken, ShipwayError, UserError
+from shipway.jobs import Platform
+from shipway.journal.notifying import NotifyingJournal
+from shipway.journal.sqlite import SqliteJournal
+from shipway.kinds import LOCAL, Cluster, ClusterStatus, ObjectMeta
+from shipway.models import Materials, Snapshots, Versions
+from shipway.oci import Layout
+from shipway.secrets import FileSecrets
+from shipway.settings import Settings
+from shipway.store.notifying import NotifyingStore
+from shipway.store.sqlite import SqliteStore
+
+log = logging.getLogger("shipway.hub")
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """All parts of one home, joined. Made by :func:`compose`, run by :func:`run`."""
+
+    backend: Backend
+    manager: Manager
+    queue: Queue
+    cluster: LocalCluster
+    models: ModelController
+    metrics: MetricFollower
+    environments: UvEnvironments
+    stop: asyncio.Event
+
+
+def compose(where: Settings) -> Hub:
+    """Make and join the parts. Opens files, starts nothing."""
+    clock = SystemClock()
+    store = NotifyingStore(SqliteStore(where.store, clock.now))
+    journal = NotifyingJournal(SqliteJournal(where.journal))
+    recorder = Recorder(journal, clock)
+    layout = Layout(where.oci)
+    versions = Versions(layout, clock)
+    materials = Materials(layout, where.cache)
+    environments = _environments(where)
+    vault = FileSecrets(where.secrets)
+    cluster = LocalCluster(
+        root=where.workloads,
+        sockets=where.sockets,
+        artifacts=materials,
+        environments=environments,
+        secrets=where.secrets,
+        home_id=_home_id(where),
+        inherited=settings.inherited(),
+    )
+    gateway = EnvoyGateway(where.gateway, where.sockets, _gateway_port(where))
+    metrics = MetricFollower(cluster, journal)
+    here = Platform(f"cpython-{platform.python_version()}", sysconfig.get_platform())
+    models = ModelController(store, clock, versions, materials, recorder)
+    traffic = GatewayController(
+        store, cluster, gateway, clock, workload(envoy_binary(), where.gateway, name=GATEWAY[1]), recorder
+    )
+    queue = Queue(
+        {
+            "ModelJob": JobController(store, cluster, clock, versions, here, metrics, recorder).reconcile,
+            "Model": models.reconcile,
+            "ModelService": ServiceController(store, cluster, gateway, clock, recorder).reconcile,
+            GATEWAY[0]: traffic.reconcile,
+        },
+        clock,
+    )
+    manager = Manager(store, cluster, queue)
+    store.subscribe(manager.changed.set)
+    views = Views(store, journal, cluster, versions)
+    stop = asyncio.Event()
+
+    async def down(request: DownRequest) -> list[str]:
+        return await views.down(None if request.all else [(one.kind, one.name) for one in request.objects])
+
+    backend = Backend(
+        store=store,
+        journal=journal,
+        logs=views.logs,
+        cluster=cluster,
+        gateway_status=lambda: {
+            "url": gateway.url("").rstrip("/"),
+            "live": traffic.last.live,
+            "reason": traffic.last.reason,
+            "message": traffic.last.message,
+        },
+        artifacts=Snapshots(layout),
+        model_detail=views.model_detail,
+        secrets=vault,
+        down=down,
+        shutdown=stop.set,
+        hub={"version": __version__, "pid": os.getpid(), "home": str(where.home)},
+        uploads=where.cache,
+    )
+    return Hub(backend, manager, queue, cluster, models, metrics, environments, stop)
+
+
+async def run(where: Settings, listen: tuple[str, int] | None) -> None:
+    """The hub's life: until SIGTERM, SIGINT or a shutdown over the API. Workloads go on afterwards."""
+    hub = compose(where)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, hub.stop.set)
+    app = build(hub.backend, _token(where) if listen else None)
+    await hub.cluster.adopt()
+    await _describe_cluster(hub)
+    hub.models.mirror_all()
+    manager = asyncio.create_task(hub.manager.run(), name="manager")
+    manager.add_done_callback(lambda _: hub.stop.set())
+    try:
+        await serve(app, socket=where.hub_socket, tcp=listen, stop=hub.stop)
+    finally:
+        ended_by_itself = manager.done()
+        manager.cancel()
+        with suppress(asyncio.CancelledError):
+            await manager
+        await hub.metrics.stop()
+        await hub.queue.stop()
+        hub.environments.close()
+        await hub.cluster.close()
+        hub.backend.store.close()
+        hub.backend.journal.close()
+    if ended_by_itself:
+        raise SystemExit(70)
+
+
+async def _describe_cluster(hub: Hub) -> None:
+    info = await hub.cluster.info()
+    status = ClusterStatus(cpus=info.cpus, memory=info.memory, limits=info.limits, notes=info.notes)
+    store = hub.backend.store
+    objects, _ = store.list("Cluster")
+    present = next((one for one in objects if isinstance(one, Cluster) and one.name == LOCAL), None)
+    here = present or Cluster(metadata=ObjectMeta(name=LOCAL))
+    stored = store.put(here)
+    assert isinstance(stored, Cluster)
+    store.put(stored.mark_ready(status, SystemClock().now()))
+
+
+def _environments(where: Settings) -> UvEnvironments:
+    inherited = settings.inherited()
+    return UvEnvironments(
+        root=where.cache / "environments",
+        bodies=where.cache / "bodies",
+        uv=Path(find_uv_bin()),
+        pip=PipReader(inherited),
+        inherited=inherited,
+    )
+
+
+def _home_id(where: Settings) -> str:
+    return hashlib.sha256(os.fsencode(where.home)).hexdigest()[:12]
+
+
+def _gateway_port(where: Settings) -> int:
+    """The home's gateway port: asked for, remembered, or chosen now.
+
+    A remembered port that a stranger has taken while our gateway was down is given up, not fought for.
+    """
+    remembered = where.gateway / "port"
+    running = (where.workloads / GATEWAY[1]).exists()
+    before = int(remembered.read_text()) if remembered.exists() else None
+    port = where.gateway_port or before or choose_port()
+    if not (running and port == before):
+        try:
+            check_port_free(port)
+        except PortTaken:
+            if where.gateway_port is not None:
+                raise
+            port = choose_port()
+    where.gateway.mkdir(mode=0o700, parents=True, exist_ok=True)
+    remembered.write_text(str(port))
+    return port
+
+
+def _token(where: Settings) -> str:
+    """The bearer token for TCP, made once; readable by its owner only."""
+    if not where.token.exists():
+        descriptor = os.open(where.token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return where.token.read_text()
+
+
+@contextmanager
+def _only_hub(where: Settings) -> Iterator[bool]:
+    """Hold the home's lock; yields False when another hub has it. The kernel releases it when we die."""
+    with where.hub_lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the hub of this process's home; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m shipway.app", description="The hub of one Shipway home.")
+    parser.add_argument("--listen", metavar="127.0.0.1:PORT", help="also serve the API over TCP, with a token")
+    asked = parser.parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    try:
+        where = settings.read()
+        listen = _address(asked.listen) if asked.listen else None
+        for folder in (where.home, where.cache):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        where.home.chmod(0o700)
+        with _only_hub(where) as alone:
+            if not alone:
+                log.info("another hub serves %s", where.home)
+                return 0
+            log.info("Shipway %s serves %s", __version__, where.home)
+            asyncio.run(run(where, listen))
+    except ShipwayError as error:
+        log.error("%s", error)
+        return error.exit_code
+    return 0
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if host not in ("127.0.0.1", "localhost") or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UserError(
+            f"--listen {text}: the hub listens on this machine only",
+            next_step="write 127.0.0.1:PORT; from elsewhere, use an SSH tunnel",
+        )
+    return "127.0.0.1", int(port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Immutable values between kinds and clusters: what is to run (Workload) and what does run (Observed).
+
+A cluster turns a Workload into processes or Kubernetes objects. Nothing above the cluster room knows
+a pid or a Deployment; nothing in it knows a ModelService.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Literal
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Which Python packages the command needs; ``None`` as requirements means: any interpreter.
+
+    ``requirements`` are lines of a requirements file. ``runtime`` adds Shipway's runtime body (the SDK
+    and the inference server) and what it requires.
+    """
+
+    requirements: tuple[str, ...] = ()
+    runtime: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProbe:
+    """HTTP GET on ``path`` of the replica's port (2xx and 3xx pass), or TCP connect when path is None. Seconds."""
+
+    path: str | None = None
+    period: float = 1.0
+    timeout: float = 1.0
+    failure_threshold: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Per replica: cores, bytes."""
+
+    cpu: float | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Replicas of one command.
+
+    ``command`` and ``env`` values may hold ``$(NAME)`` (Kubernetes' expansion) of any variable of the
+    replica's environment, ``$(PORT)`` among them. A command that starts with ``python`` runs the
+    interpreter of ``environment``.
+
+    ``mode``: ``server`` replicas are restarted with back-off whenever they end; ``job`` replicas run once,
+    and when one fails the others are stopped.
+    """
+
+    name: str
+    mode: Literal["server", "job"]
+    command: tuple[str, ...]
+    replicas: int = 1
+    env: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    secret_env: Mapping[str, tuple[str, str]] = field(default_factory=lambda: _EMPTY)  # env name -> (secret, key)
+    environment: Environment | None = Environment()
+    source: str | None = None  # digest; its files are the working directory
+    model: str | None = None  # digest; its folder is $SHIPWAY_MODEL_DIR
+    inputs: Mapping[str, str] = field(default_factory=lambda: _EMPTY)  # name -> digest
+    serves: bool = False  # each replica gets a port, as $PORT
+    startup: HttpProbe | None = None
+    readiness: HttpProbe | None = None
+    liveness: HttpProbe | None = None
+    limits: Limits = Limits()
+    grace_period: float = 20.0  # seconds between SIGTERM and SIGKILL
+    timeout: float | None = None  # seconds a job may take
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data with the field names of this class."""
+        plain = {name: dict(value) for name, value in self._mappings().items()}
+        shallow = {name: getattr(self, name) for name in self.__slots__ if name not in plain}
+        for name, value in shallow.items():
+            shallow[name] = asdict(value) if hasattr(value, "__dataclass_fields__") else value
+        return json.loads(json.dumps({**shallow, **plain}))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Workload:
+        """The inverse of :meth:`to_json`."""
+        probes = {name: HttpProbe(**document[name]) for name in ("startup", "readiness", "liveness") if document[name]}
+        environment = document["environment"]
+        return cls(
+            **{
+                **document,
+                **probes,
+                "command": tuple(document["command"]),
+                "secret_env": {name: (pair[0], pair[1]) for name, pair in document["secret_env"].items()},
+                "limits": Limits(**document["limits"]),
+                "environment": Environment(tuple(environment["requirements"]), environment["runtime"])
+                if environment
+                else None,
+            }
+        )
+
+    def hash(self) -> str:
+        """A digest of everything but the number of replicas: equal hashes need no restart."""
+        document = self.to_json()
+        del document["replicas"]
+        return "sha256:" + hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+    def _mappings(self) -> dict[str, Mapping[str, Any]]:
+        return {"env": self.env, "secret_env": self.secret_env, "inputs": self.inputs}
+
+
+ReplicaPhase = Literal["Starting", "Ready", "NotReady", "BackOff", "Stopping", "Exited"]
+WorkloadPhase = Literal["Preparing", "Running", "Succeeded", "Failed", "Stopping"]
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One replica as a cluster sees it. ``exit_code`` and ``signal`` are of its latest end."""
+
+    index: int
+    phase: ReplicaPhase
+    address: str = ""  # "127.0.0.1:41234"
+    pid: int | None = None
+    restarts: int = 0
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""  # "Error", "OOMKilled", "StartupProbeFailed", "LivenessProbeFailed", "CommandNotFound", ...
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One workload as a cluster sees it.
+
+    ``Preparing``: its environment or files are being made. ``Failed``: preparing failed, or a job ended
+    badly; a server is ``Running`` however often it restarts.
+    """
+
+    name: str
+    hash: str
+    phase: WorkloadPhase
+    replicas: tuple[Replica, ...] = ()
+    reason: str = ""
+    message: str = ""
+    tail: str = ""  # last lines of the log of the replica that failed
+    log: str = ""  # path of the full log (of replica 0, or of the one that failed)
+    output: str = ""  # folder of a job's output
+    environment: str = ""  # which interpreter runs it, in words
+    notes: tuple[str, ...] = ()  # what could not be honoured ("memory limit: cgroups are read-only")
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def ready(self) -> tuple[Replica, ...]:
+        """The replicas that may get traffic."""
+        return tuple(one for one in self.replicas if one.phase == "Ready")
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a replica's output. ``stream`` is ``stdout`` or ``stderr``."""
+
+    at: datetime
+    replica: int
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterInfo:
+    """What a place can do. ``limits`` names what it enforces; ``notes`` says what it does not, and why."""
+
+    cpus: float
+    memory: int
+    limits: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

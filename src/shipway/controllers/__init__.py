@@ -1,0 +1,30 @@
+"""One level-triggered reconcile per kind: the only place where decisions meet I/O.
+
+Every reconcile reads the world, calls the decision, does it, and writes the status once. It may be killed
+between any two lines; the next pass mends what is there.
+"""
+
+from __future__ import annotations
+
+from shipway.controllers.gateway import GatewayController
+from shipway.controllers.job import JobController
+from shipway.controllers.manager import GATEWAY, Manager
+from shipway.controllers.metrics import MetricFollower
+from shipway.controllers.model import ModelController
+from shipway.controllers.queue import Queue
+from shipway.controllers.recorder import Recorder
+from shipway.controllers.service import ServiceController
+from shipway.controllers.views import Views
+
+__all__ = [
+    "GATEWAY",
+    "GatewayController",
+    "JobController",
+    "Manager",
+    "MetricFollower",
+    "ModelController",
+    "Queue",
+    "Recorder",
+    "ServiceController",
+    "Views",
+]

@@ -1,0 +1,188 @@
+"""ModelJob: from a spec to a finished run and, when it names a model, to a version of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from shipway.bundle import Observed
+from shipway.controllers.metrics import MetricFollower, metrics_of_file
+from shipway.controllers.model import judge_version, rival_of
+from shipway.controllers.recorder import Recorder, subject_of
+from shipway.controllers.templates import job_workload, run_prefix, run_workload_name
+from shipway.controllers.updates import is_leaving, update, with_finalizer, without_finalizer
+from shipway.errors import EnvironmentFault, UserError
+from shipway.jobs import Decision, Platform, Seen, Verdict, components, judge, step
+from shipway.kinds import ModelJob, ModelVersion, Run
+from shipway.models import Lineage, Versions
+from shipway.ports import Clock, Cluster, Store
+
+
+@dataclass(frozen=True, slots=True)
+class JobController:
+    """Reads a job, asks :func:`shipway.jobs.step`, does what it says, writes the status once."""
+
+    store: Store
+    cluster: Cluster
+    clock: Clock
+    versions: Versions
+    platform: Platform
+    metrics: MetricFollower
+    recorder: Recorder
+
+    async def reconcile(self, name: str) -> datetime | None:
+        """Bring one job nearer to its end."""
+        job = update(self.store, ModelJob, name, lambda one: one if is_leaving(one) else with_finalizer(one))
+        if job is None:
+            return None
+        if is_leaving(job):
+            await self._remove(job)
+            return None
+        run = job.status.run
+        observed = await self.cluster.observe(run_workload_name(run)) if run is not None else None
+        known = await asyncio.to_thread(self.versions.list, job.spec.model) if job.spec.model else ()
+        seen = Seen(components(job.spec, self.platform), known, observed)
+        decision = step(job, seen, self.clock.now())
+        if decision.action not in ("rest", "wait", "run"):
+            self.recorder.decision(subject_of(job), decision.reason, decision.message, decision.data)
+        await self._act(job, decision, observed)
+        return decision.wake_at
+
+    async def _act(self, job: ModelJob, decision: Decision, observed: Observed | None) -> None:
+        run, now = decision.run, self.clock.now()
+        match decision.action:
+            case "start" if run is not None:
+                await self._stop_runs(job, keep=run_workload_name(run))
+                self._write(job, lambda one: one.mark_started(run, now))
+                await self._run(job, run)
+            case "run" | "wait" if run is not None and run.retry_at is None:
+                await self._run(job, run)
+            case "retry" if run is not None:
+                self._write(job, lambda one: one.mark_retrying(run, decision.reason, decision.message, now))
+            case "fail" if run is not None:
+                tail, log = (observed.tail, observed.log) if observed else ("", "")
+                self._write(
+                    job, lambda one: one.mark_failed(run, decision.reason, decision.message, tail, log, now)
+                )
+            case "pack" if run is not None and observed is not None:
+                await self._pack(job, run, observed)
+            case "reuse":
+                await self._stop_runs(job, keep=run_workload_name(job.status.run) if job.status.run else "")
+                self._reuse(job, decision)
+
+    async def _run(self, job: ModelJob, run: Run) -> None:
+        workload = job_workload(job, run)
+        if await self.cluster.observe(workload.name) is None:
+            await self.cluster.apply(workload)
+        self.metrics.follow(workload.name, subject_of(job), workload.name)
+
+    async def _pack(self, job: ModelJob, run: Run, observed: Observed) -> None:
+        workload, output = run_workload_name(run), Path(observed.output)
+        logged = await self.metrics.finish(workload, subject_of(job), workload)
+        metrics = {**metrics_of_file(output), **logged}
+        self._write(job, lambda one: one.mark_packing(run, metrics, self.clock.now()))
+        if job.spec.model is None:
+            self._succeed(job, None, Verdict("none", "no model is declared"), metrics, "Succeeded", f"run {run.id}")
+            return
+        verdict = judge(job.spec.evaluate, metrics, *rival_of(self.store, job))
+        try:
+            version = await asyncio.to_thread(
+                self.versions.pack, job.spec.model, output, _lineage(job, run, metrics, verdict, self.clock.now())
+            )
+        except UserError as error:
+            message, now = error.message, self.clock.now()
+            self._write(job, lambda one: one.mark_failed(run, "NoOutput", message, observed.tail, observed.log, now))
+            return
+        except EnvironmentFault as error:
+            reason = error.message
+            self._write(job, lambda one: one.mark_packing_stuck(reason, self.clock.now()))
+            raise
+        self._promote(job, version, verdict, f"{job.spec.model}:{version.number} of run {run.id}")
+
+    def _reuse(self, job: ModelJob, decision: Decision) -> None:
+        version = decision.version
+        if version is None:
+            verdict = Verdict("none", "no model is declared")
+            self._succeed(job, None, verdict, dict(job.status.metrics), "CacheHit", decision.message)
+            return
+        verdict = judge(job.spec.evaluate, version.metrics, *rival_of(self.store, job, besides=version.number))
+        self._promote(job, version, verdict, decision.message, cached=True)
+
+    def _promote(
+        self, job: ModelJob, version: ModelVersion, verdict: Verdict, message: str, cached: bool = False
+    ) -> None:
+        assert job.spec.model is not None
+        listed = self.versions.list(job.spec.model)
+        judge_version(self.store, self.recorder, job.spec.model, listed, version.number, verdict, self.clock.now())
+        reason = "CacheHit" if cached else "Succeeded"
+        reference = f"{job.spec.model}:{version.number}"
+        self._succeed(job, reference, verdict, dict(version.metrics), reason, message)
+
+    def _succeed(
+        self,
+        job: ModelJob,
+        version: str | None,
+        verdict: Verdict,
+        metrics: dict[str, float],
+        reason: str,
+        message: str,
+    ) -> None:
+        promoted = verdict.promoted if job.spec.evaluate else None
+        if not verdict.promoted:
+            reason, message = "GateFailed", f"{version} is kept and not rolled out: {verdict.reason}"
+            self.recorder.decision(subject_of(job), reason, message, {"metrics": metrics})
+        now = self.clock.now()
+        self._write(
+            job,
+            lambda one: one.mark_succeeded(
+                version=version,
+                promoted=promoted,
+                metrics=metrics,
+                reason=reason,
+                message=message,
+                cached=reason == "CacheHit" or (one.status.cached and not verdict.promoted),
+                now=now,
+            ),
+        )
+
+    def _write(self, job: ModelJob, change: Callable[[ModelJob], ModelJob]) -> None:
+        # A spec that was applied meanwhile has its own decision: this one must not claim its generation.
+        def guarded(present: ModelJob) -> ModelJob:
+            same = present.metadata.uid == job.metadata.uid
+            return change(present).observed_at(job.metadata.generation) if same else present
+
+        update(self.store, ModelJob, job.name, guarded)
+
+    async def _stop_runs(self, job: ModelJob, keep: str) -> list[str]:
+        """Stop the runs that no longer answer the spec; their names."""
+        prefix = run_prefix(job)
+        old = [one.name for one in await self.cluster.list() if one.name.startswith(prefix) and one.name != keep]
+        for workload in old:
+            await self.cluster.delete(workload)
+        return old
+
+    async def _remove(self, job: ModelJob) -> None:
+        if not await self._stop_runs(job, keep=""):
+            self.recorder.forget(subject_of(job))
+            update(self.store, ModelJob, job.name, without_finalizer)
+
+
+def _lineage(job: ModelJob, run: Run, metrics: dict[str, float], verdict: Verdict, now: datetime) -> Lineage:
+    requirements = job.spec.requirements
+    return Lineage(
+        run=run.id,
+        job=job.name,
+        fingerprint=run.fingerprint,
+        components=run.components,
+        params=dict(job.spec.params),
+        metrics=metrics,
+        gate=verdict.gate,
+        gate_reason=verdict.reason,
+        origin="job",
+        created_at=now,
+        requirements=requirements if isinstance(requirements, tuple) else (),
+        source=job.spec.source.digest or "",
+    )

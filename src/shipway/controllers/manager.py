@@ -1,0 +1,92 @@
+"""Turns changes of the store and of the cluster into keys to reconcile."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from shipway.controllers.queue import Key, Queue
+from shipway.controllers.templates import job_of_workload
+from shipway.controllers.updates import all_of, find
+from shipway.errors import NotFound
+from shipway.kinds import Model, ModelService, Object, Revision, Route, split_reference
+from shipway.ports import Cluster, Store
+
+GATEWAY: Key = ("Gateway", "gateway")
+
+
+def keys_of_object(obj: Object, services: list[ModelService]) -> list[Key]:
+    """Which objects to look at when this one changed. Pure."""
+    match obj:
+        case Revision():
+            return [("ModelService", obj.spec.service)]
+        case Route():
+            return [GATEWAY, ("ModelService", obj.name)]
+        case Model():
+            users = [one for one in services if one.spec.model and split_reference(one.spec.model)[0] == obj.name]
+            return [obj.key, *(one.key for one in users)]
+        case _:
+            return [obj.key]
+
+
+@dataclass(slots=True)
+class Manager:
+    """Watches both worlds and feeds the queue; sweeps workloads that nobody owns."""
+
+    store: Store
+    cluster: Cluster
+    queue: Queue
+    changed: asyncio.Event = field(default_factory=asyncio.Event)  # set by whoever writes to the store
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        objects, version = self.store.list()
+        services = [one for one in objects if isinstance(one, ModelService)]
+        for obj in objects:
+            self._add(keys_of_object(obj, services))
+        self.queue.add(GATEWAY)
+        await self._sweep()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_store(version))
+            group.create_task(self._watch_cluster())
+
+    async def _watch_store(self, version: int) -> None:
+        while True:
+            self.changed.clear()
+            try:
+                for change in self.store.watch(version):
+                    version = change.version
+                    self._add(keys_of_object(change.object, all_of(self.store, ModelService)))
+            except NotFound:
+                # The change log was cut while this task slept (a suspended laptop): look at everything.
+                objects, version = self.store.list()
+                for obj in objects:
+                    self._add([obj.key])
+            await self.changed.wait()
+
+    async def _watch_cluster(self) -> None:
+        async for workload in self.cluster.watch():
+            self._add(self._owners(workload))
+
+    def _owners(self, workload: str) -> list[Key]:
+        if workload == GATEWAY[1]:
+            return [GATEWAY]
+        revision = find(self.store, Revision, workload)
+        if revision is not None:
+            return [("ModelService", revision.spec.service), GATEWAY]
+        return [("ModelJob", job_of_workload(workload)), GATEWAY]
+
+    async def _sweep(self) -> None:
+        """Stop workloads whose object is gone: the last hub died between the two deletions."""
+        for seen in await self.cluster.list():
+            kind, name = self._owners(seen.name)[0]
+            if kind == GATEWAY[0]:
+                continue
+            try:
+                self.store.get(kind, name)
+            except NotFound:
+                await self.cluster.delete(seen.name)
+
+    def _add(self, keys: list[Key]) -> None:
+        for key in keys:
+            self.queue.add(key)

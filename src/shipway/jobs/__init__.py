@@ -1,0 +1,19 @@
+"""What a job does next: fingerprint and cache, attempts, the gate. Pure."""
+
+from __future__ import annotations
+
+from shipway.jobs.fingerprint import Platform, components, difference, fingerprint
+from shipway.jobs.gate import Verdict, judge
+from shipway.jobs.step import Decision, Seen, step
+
+__all__ = [
+    "Decision",
+    "Platform",
+    "Seen",
+    "Verdict",
+    "components",
+    "difference",
+    "fingerprint",
+    "judge",
+    "step",
+]

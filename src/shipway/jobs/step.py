@@ -1,0 +1,159 @@
+"""The next step of a job: ``step(job, seen, now) -> Decision``.
+
+Rule 1: everything that decides about a run lives here; the controller only does what it is told.
+Rule 2: the same world gives the same decision, so the controller may be killed between any two lines.
+
+    (spec changed, no equal run) --start--> Running --exit 0--> pack --> Succeeded
+    (an equal run is known) ----reuse----------------------------------> Succeeded
+                                            Running --failed--> retry after back-off, or fail --> Failed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from shipway.bundle import Observed
+from shipway.jobs.fingerprint import difference, fingerprint
+from shipway.kinds import RETRAIN, CacheTtl, ModelJob, ModelVersion, Run
+
+_FIRST_RETRY = 1.0  # seconds; doubles with each attempt
+_LONGEST_RETRY = 60.0
+
+Action = Literal["rest", "start", "run", "wait", "pack", "reuse", "retry", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the controller read: the present components, versions with lineage, and the running attempt."""
+
+    components: Mapping[str, str]
+    versions: tuple[ModelVersion, ...] = ()
+    observed: Observed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do now, why, and when to look again. ``run`` is the run that the action is about."""
+
+    action: Action
+    reason: str
+    message: str = ""
+    run: Run | None = None
+    version: ModelVersion | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    wake_at: datetime | None = None
+
+
+def step(job: ModelJob, seen: Seen, now: datetime) -> Decision:
+    """Decide about one job. Pure; ``now`` is the clock."""
+    wanted = fingerprint(seen.components)
+    run = job.status.run
+    retrain = job.metadata.annotations.get(RETRAIN, "")
+    under_way = run is not None and job.status.phase in ("Running", "Packing")
+    if run is not None and under_way and _answers(run, wanted, retrain):
+        return _follow(job, run, seen.observed, now)
+    if not under_way and _settled(job, retrain):
+        return Decision("rest", "UpToDate")
+    return _begin(job, seen, wanted, retrain, now)
+
+
+def _answers(run: Run, wanted: str, retrain: str) -> bool:
+    return run.fingerprint == wanted and run.retrain == retrain
+
+
+def _settled(job: ModelJob, retrain: str) -> bool:
+    # Not by the fingerprint: a new interpreter must not make every old job train when the hub starts.
+    ended = job.status.phase in ("Succeeded", "Failed")
+    return ended and job.status.observed_generation == job.metadata.generation and _handled(job) == retrain
+
+
+def _handled(job: ModelJob) -> str:
+    return job.status.run.retrain if job.status.run else ""
+
+
+def _begin(job: ModelJob, seen: Seen, wanted: str, retrain: str, now: datetime) -> Decision:
+    asked_again = retrain != _handled(job)
+    if not asked_again and job.spec.cache is not False:
+        found = _reusable(job, seen.versions, wanted, now)
+        data: dict[str, Any] = {"fingerprint": wanted}
+        if found is not None:
+            message = f"job fingerprint seen in {job.spec.model}:{found.number}"
+            return Decision("reuse", "CacheHit", message, version=found, data=data)
+        last = job.status.run
+        if job.spec.model is None and last is not None and last.exit_code == 0 and last.fingerprint == wanted:
+            return Decision("reuse", "CacheHit", f"job fingerprint seen in run {last.id}", data=data)
+    changed = difference(job.status.run.components, seen.components) if job.status.run else {}
+    reason, message = _why_run(job, asked_again, sorted(changed))
+    run = Run(
+        id=f"{job.name}-{job.metadata.uid[:8]}-{job.status.runs + 1}",
+        fingerprint=wanted,
+        components=dict(seen.components),
+        started_at=now,
+        retrain=retrain,
+    )
+    why = {"fingerprint": wanted, "changed": {name: list(pair) for name, pair in changed.items()}}
+    return Decision("start", reason, message, run=run, data=why)
+
+
+def _why_run(job: ModelJob, asked_again: bool, changed: list[str]) -> tuple[str, str]:
+    if asked_again:
+        return "Retrain", "one more run was asked for"
+    if job.spec.cache is False:
+        return "CacheOff", "cache is off: every change of the spec runs"
+    if job.status.run is None:
+        return "CacheMiss", "no run with this fingerprint is known"
+    return "CacheMiss", f"changed since the last run: {', '.join(changed) or 'nothing; its result is gone'}"
+
+
+def _reusable(
+    job: ModelJob, versions: tuple[ModelVersion, ...], wanted: str, now: datetime
+) -> ModelVersion | None:
+    cache = job.spec.cache
+    fresh = [one for one in versions if one.fingerprint == wanted]
+    if isinstance(cache, CacheTtl):
+        fresh = [one for one in fresh if now - one.created_at <= timedelta(seconds=cache.ttl)]
+    return max(fresh, key=lambda one: one.number, default=None)
+
+
+def _follow(job: ModelJob, run: Run, observed: Observed | None, now: datetime) -> Decision:
+    if run.retry_at is not None:
+        if now < run.retry_at:
+            return Decision("wait", "BackOff", f"next attempt at {run.retry_at:%H:%M:%S}", run, wake_at=run.retry_at)
+        again = run.model_copy(update={"attempt": run.attempt + 1, "retry_at": None})
+        return Decision("start", "Retry", f"attempt {again.attempt} of {job.spec.retries + 1}", run=again)
+    if observed is None:
+        return Decision("run", "NotOnCluster", "the cluster does not know it yet", run=run)
+    if observed.phase == "Succeeded":
+        done = run.model_copy(update={"exit_code": 0, "finished_at": observed.finished_at or now})
+        return Decision("pack", "Finished", f"run {run.id} ended with exit code 0", run=done)
+    if observed.phase == "Failed":
+        return _failed(job, run, observed, now)
+    return Decision("wait", observed.phase, observed.message, run=run)
+
+
+def _failed(job: ModelJob, run: Run, observed: Observed, now: datetime) -> Decision:
+    culprit = next((one for one in observed.replicas if one.exit_code or one.signal), None)
+    ended = run.model_copy(
+        update={
+            "exit_code": culprit.exit_code if culprit else None,
+            "signal": culprit.signal if culprit else None,
+            "finished_at": observed.finished_at or now,
+        }
+    )
+    reason = observed.reason or "Error"
+    message = observed.message or _end_in_words(ended)
+    if run.attempt <= job.spec.retries:
+        delay = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** (run.attempt - 1))
+        waiting = ended.model_copy(update={"retry_at": now + timedelta(seconds=delay)})
+        data = {"attempt": run.attempt, "retries": job.spec.retries, "delay": delay}
+        return Decision("retry", reason, message, run=waiting, data=data, wake_at=waiting.retry_at)
+    return Decision("fail", reason, message, run=ended, data={"attempts": run.attempt})
+
+
+def _end_in_words(run: Run) -> str:
+    if run.signal is not None:
+        return f"the code was ended by signal {run.signal}"
+    return f"the code ended with exit code {run.exit_code}"

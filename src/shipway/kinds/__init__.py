@@ -1,0 +1,64 @@
+"""The kinds: types, defaults, validation and lifecycle, one file each. No I/O."""
+
+from __future__ import annotations
+
+from shipway.kinds.cluster import LOCAL, Cluster, ClusterStatus
+from shipway.kinds.job import RETRAIN, CacheTtl, Evaluate, JobInput, ModelJob, ModelJobSpec, Run
+from shipway.kinds.meta import API_VERSION, Condition, Object, ObjectMeta, Status, Value
+from shipway.kinds.model import CHAMPION, LATEST, Model, ModelSpec, ModelVersion, split_reference
+from shipway.kinds.parts import EnvVars, FromSecret, Probe, Resources, SecretRef, Source
+from shipway.kinds.revision import Revision, RevisionSpec
+from shipway.kinds.route import Backend, Route, RouteSpec
+from shipway.kinds.service import (
+    RETRY,
+    ModelService,
+    ModelServiceSpec,
+    ResolvedModel,
+    RevisionTemplate,
+)
+
+KINDS: dict[str, type[Object]] = {
+    cls.__name__: cls for cls in (ModelJob, Model, ModelService, Revision, Route, Cluster)
+}
+
+__all__ = [
+    "API_VERSION",
+    "CHAMPION",
+    "KINDS",
+    "LATEST",
+    "LOCAL",
+    "RETRAIN",
+    "RETRY",
+    "Backend",
+    "CacheTtl",
+    "Cluster",
+    "ClusterStatus",
+    "Condition",
+    "EnvVars",
+    "Evaluate",
+    "FromSecret",
+    "JobInput",
+    "Model",
+    "ModelJob",
+    "ModelJobSpec",
+    "ModelService",
+    "ModelServiceSpec",
+    "ModelSpec",
+    "ModelVersion",
+    "Object",
+    "ObjectMeta",
+    "Probe",
+    "ResolvedModel",
+    "Resources",
+    "Revision",
+    "RevisionSpec",
+    "RevisionTemplate",
+    "Route",
+    "RouteSpec",
+    "Run",
+    "SecretRef",
+    "Source",
+    "Status",
+    "Value",
+    "split_reference",
+]

@@ -1,0 +1,179 @@
+"""ModelJob: code that runs to its end and may produce a version of a Model."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from shipway.kinds.meta import DigestStr, Name, Object, Status, Value
+from shipway.kinds.parts import EnvVars, Resources, Source
+from shipway.kinds.quantity import Seconds
+
+RETRAIN = "shipway.dev/retrain"  # annotation: a new value asks for one more run of the same job
+
+JobPhase = Literal["Pending", "Running", "Packing", "Succeeded", "Failed"]
+
+
+class JobInput(Value):
+    """A file or folder that the job reads. The CLI takes a snapshot of ``path`` and writes ``digest``."""
+
+    path: str
+    digest: DigestStr | None = None
+
+
+class CacheTtl(Value):
+    """Use an equal run's result only if it is younger than ``ttl`` seconds."""
+
+    ttl: Seconds
+
+
+class Evaluate(Value):
+    """The gate before a version becomes champion."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+    not_worse_than: str | None = None  # an alias ("champion") or a version number
+    goal: Literal["maximize", "minimize"] = "maximize"
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.min is None and self.max is None and self.not_worse_than is None:
+            raise ValueError("give at least one of min, max, notWorseThan")
+        return self
+
+
+class ModelJobSpec(Value):
+    """What a user declares of a job."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    source: Source = Source()
+    requirements: str | tuple[str, ...] | None = None  # a file's name; the CLI writes its lines
+    env: EnvVars = {}
+    inputs: dict[Name, JobInput] = {}
+    params: dict[str, bool | int | float | str] = {}
+    replicas: Annotated[int, Field(ge=1)] = 1
+    mode: Literal["gang", "indexed", "elastic"] = "gang"
+    retries: Annotated[int, Field(ge=0)] = 0
+    timeout: Seconds | None = None
+    resources: Resources = Resources()
+    model: Name | None = None
+    evaluate: Evaluate | None = None
+    cache: bool | CacheTtl = True
+
+    @model_validator(mode="after")
+    def _gate_needs_model(self) -> Self:
+        if self.evaluate is not None and self.model is None:
+            raise ValueError("evaluate needs model: the gate decides about a model's version")
+        return self
+
+
+class Run(Value):
+    """One execution of a job: attempts share a run, a new fingerprint or a retrain makes a new one."""
+
+    id: str
+    fingerprint: DigestStr
+    components: dict[str, str] = {}  # what the fingerprint is made of, name to digest or value
+    attempt: int = 1
+    started_at: datetime
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    retry_at: datetime | None = None
+    retrain: str = ""  # value of the retrain annotation that this run answers
+
+
+class ModelJobStatus(Status):
+    """What became of it."""
+
+    phase: JobPhase = "Pending"
+    run: Run | None = None
+    runs: int = 0  # runs started since the job exists; the next id
+    version: str | None = None  # "digits:2", the version that this spec stands for
+    cached: bool = False
+    promoted: bool | None = None  # gate: None while not asked
+    metrics: dict[str, float] = {}
+    log: str = ""  # path of the full log of the latest attempt
+    tail: str = ""  # the last lines of a failed attempt
+
+
+class ModelJob(Object):
+    """Code that runs to its end."""
+
+    plural: ClassVar[str] = "modeljobs"
+    short_name: ClassVar[str] = "mjob"
+
+    kind: Literal["ModelJob"] = "ModelJob"
+    spec: ModelJobSpec
+    status: ModelJobStatus = ModelJobStatus()
+
+    def mark_started(self, run: Run, now: datetime) -> Self:
+        """A run (or a further attempt of it) was given to a cluster."""
+        status = self.status.model_copy(
+            update={
+                "phase": "Running",
+                "run": run,
+                "runs": max(self.status.runs, int(run.id.rpartition("-")[2])),
+                "version": None,
+                "cached": False,
+                "promoted": None,
+                "metrics": {},
+                "log": "",
+                "tail": "",
+            }
+        )
+        return self.with_status(status).with_condition(
+            "Complete", "Unknown", "Running", f"run {run.id}, attempt {run.attempt}", now
+        )
+
+    def mark_packing(self, run: Run, metrics: dict[str, float], now: datetime) -> Self:
+        """The code ended with 0; its output is being packed."""
+        status = self.status.model_copy(update={"phase": "Packing", "run": run, "metrics": metrics})
+        return self.with_status(status).with_condition(
+            "Complete", "Unknown", "Packing", f"run {run.id}", now
+        )
+
+    def mark_packing_stuck(self, message: str, now: datetime) -> Self:
+        """Packing met a fault of this machine (a full disk) and is tried again."""
+        return self.with_condition("Complete", "Unknown", "PackingDelayed", message, now)
+
+    def mark_retrying(self, run: Run, reason: str, message: str, now: datetime) -> Self:
+        """An attempt failed; the next one starts at ``run.retry_at``."""
+        status = self.status.model_copy(update={"run": run})
+        return self.with_status(status).with_condition("Complete", "Unknown", "BackOff", f"{reason}: {message}", now)
+
+    def mark_succeeded(
+        self,
+        *,
+        version: str | None,
+        promoted: bool | None,
+        metrics: dict[str, float],
+        cached: bool,
+        reason: str,
+        message: str,
+        now: datetime,
+    ) -> Self:
+        """The job is done: it ran, or an equal run was found (``cached``).
+
+        Reasons: ``Succeeded``, ``CacheHit``, ``GateFailed`` (the version is kept and not rolled out).
+        """
+        status = self.status.model_copy(
+            update={
+                "phase": "Succeeded",
+                "version": version,
+                "cached": cached,
+                "promoted": promoted,
+                "metrics": metrics,
+                "tail": "",
+            }
+        )
+        return self.with_status(status).with_condition("Complete", "True", reason, message, now)
+
+    def mark_failed(self, run: Run | None, reason: str, message: str, tail: str, log: str, now: datetime) -> Self:
+        """The job failed for good: retries are used up or there is nothing to retry."""
+        status = self.status.model_copy(
+            update={"phase": "Failed", "run": run, "tail": tail, "log": log, "version": None}
+        )
+        return self.with_status(status).with_condition("Complete", "False", reason, message, now)

@@ -1,0 +1,138 @@
+"""ModelService: a model, or a server of the user's own, kept running behind one URL."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from shipway.kinds.meta import DigestStr, Name, Object, Status, Value
+from shipway.kinds.parts import EnvVars, Probe, Resources, Source
+from shipway.kinds.quantity import Seconds
+
+RETRY = "shipway.dev/retry"  # annotation: a new value starts a failed revision once more
+
+_MODEL_REF = re.compile(r"[a-z][-a-z0-9]{0,49}(:([0-9]{1,9}|[a-z][-a-z0-9]*))?")
+
+
+def _check_model_ref(value: str) -> str:
+    if not _MODEL_REF.fullmatch(value):
+        raise ValueError(f"{value!r} is not a model: write NAME, NAME:2 (a version) or NAME:alias")
+    return value
+
+
+ModelRef = Annotated[str, AfterValidator(_check_model_ref)]
+
+
+class RevisionTemplate(Value):
+    """The part of a service that a Revision freezes: what one replica is."""
+
+    predictor: str | None = None  # "predictor.py:Digits"; without one the model's format decides
+    command: tuple[str, ...] = ()
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080  # inside a container; $PORT says it everywhere
+    source: Source | None = None
+    requirements: str | tuple[str, ...] | None = None
+    env: EnvVars = {}
+    resources: Resources = Resources()
+    startup: Probe = Probe(failure_threshold=60)
+    readiness: Probe = Probe()
+    liveness: Probe = Probe(period=5.0, timeout=5.0, failure_threshold=6)
+    allow_pickle: bool = False
+    grace_period: Seconds = 20.0
+
+
+class RolloutPolicy(Value):
+    """When a new revision that does not get ready is given up."""
+
+    progress_deadline: Seconds = 120.0
+
+
+class ModelServiceSpec(RevisionTemplate):
+    """What a user declares of a service."""
+
+    model: ModelRef | None = None
+    replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    rollout: RolloutPolicy = RolloutPolicy()
+    timeout: Seconds = 60.0
+    retries: Annotated[int, Field(ge=0, le=5)] = 1
+
+    @model_validator(mode="after")
+    def _model_or_command(self) -> Self:
+        if (self.model is None) == (not self.command):
+            raise ValueError("give either model (Shipway serves it) or command (your own server)")
+        if self.predictor and self.model is None:
+            raise ValueError("predictor needs model; a server of your own has command and port")
+        return self
+
+    def template(self) -> RevisionTemplate:
+        """What a Revision freezes; replicas, timeouts and the rollout policy may change without one."""
+        return RevisionTemplate(**{name: getattr(self, name) for name in RevisionTemplate.model_fields})
+
+
+class ResolvedModel(Value):
+    """The version that a reference stands for now."""
+
+    name: Name
+    version: int
+    digest: DigestStr
+    origin: Literal["job", "import"] = "job"  # who made it: a pickle that was not trained here is not loaded
+
+
+class ModelServiceStatus(Status):
+    """What runs and where it answers."""
+
+    url: str = ""
+    model: ResolvedModel | None = None  # what the spec stands for now
+    latest_revision: str = ""  # the newest that was made
+    ready_revision: str = ""  # the one with the traffic
+    replicas: int = 0
+    ready_replicas: int = 0
+    environment: str = ""  # which Python runs it, in words
+
+
+class ModelService(Object):
+    """A model kept running behind one URL."""
+
+    plural: ClassVar[str] = "modelservices"
+    short_name: ClassVar[str] = "msvc"
+
+    kind: Literal["ModelService"] = "ModelService"
+    spec: ModelServiceSpec
+    status: ModelServiceStatus = ModelServiceStatus()
+
+    def mark_waiting(self, reason: str, message: str, now: datetime) -> Self:
+        """Nothing can be rolled out yet (no such model, no version that passed its gate)."""
+        return self.with_condition("RolledOut", "Unknown", reason, message, now)
+
+    def mark_progressing(self, revision: str, model: ResolvedModel | None, message: str, now: datetime) -> Self:
+        """A revision is on its way."""
+        status = self.status.model_copy(update={"latest_revision": revision, "model": model})
+        return self.with_status(status).with_condition("RolledOut", "Unknown", "Progressing", message, now)
+
+    def mark_rolled_out(self, revision: str, model: ResolvedModel | None, url: str, now: datetime) -> Self:
+        """All traffic goes to the revision."""
+        status = self.status.model_copy(
+            update={"latest_revision": revision, "ready_revision": revision, "model": model, "url": url}
+        )
+        return self.with_status(status).with_condition(
+            "RolledOut", "True", "RolledOut", f"all traffic goes to {revision}", now
+        )
+
+    def mark_rollout_failed(
+        self, revision: str, model: ResolvedModel | None, reason: str, message: str, now: datetime
+    ) -> Self:
+        """The revision never got traffic; the one before goes on serving."""
+        status = self.status.model_copy(update={"latest_revision": revision, "model": model})
+        return self.with_status(status).with_condition("RolledOut", "False", reason, message, now)
+
+    def mark_serving(
+        self, *, ready: int, wanted: int, url: str, environment: str, message: str, now: datetime
+    ) -> Self:
+        """How many replicas of the revision with the traffic answer now."""
+        status = self.status.model_copy(
+            update={"replicas": wanted, "ready_replicas": ready, "url": url, "environment": environment}
+        )
+        reason = "Serving" if ready else "NoReadyReplica" if wanted else "ScaledToZero"
+        return self.with_status(status).with_condition("Ready", "True" if ready else "False", reason, message, now)

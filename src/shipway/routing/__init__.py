@@ -1,0 +1,7 @@
+"""From Routes and what runs to what a gateway serves. Pure."""
+
+from __future__ import annotations
+
+from shipway.routing.plan import plan
+
+__all__ = ["plan"]
