@@ -1,0 +1,153 @@
+"""Artifacts as folders: verified, read-only, made once, made again when damaged."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shipway.errors import Corrupt, NotFound, Refused, UserError
+from shipway.models import Lineage, Materials, Snapshots, Versions, modelpack
+from shipway.oci import EMPTY_CONFIG, EMPTY_CONFIG_BYTES, Descriptor, Digest, Layout, Manifest
+from shipway.ports import Artifacts
+from shipway.snapshot import collect_path, write_tar
+
+Output = Callable[..., Path]
+FILES = {"model.onnx": b"weights", "deep/er/config.json": b"{}", "run.sh": b"#!/bin/sh"}
+
+
+@pytest.fixture
+def model(versions: Versions, output: Output) -> str:
+    folder = output(FILES)
+    (folder / "run.sh").chmod(0o755)
+    return versions.pack("digits", folder, Lineage(run="digits-1")).digest
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+
+def _snapshot(layout: Layout, path: Path) -> str:
+    out = io.BytesIO()
+    digest = write_tar(collect_path(path), out)
+    return Snapshots(layout).store(digest, io.BytesIO(out.getvalue()))
+
+
+def test_it_is_the_port(materials: Materials) -> None:
+    port: Artifacts = materials
+    assert port is materials
+
+
+def test_a_model_becomes_its_files(materials: Materials, model: str, tmp_path: Path) -> None:
+    folder = materials.materialise(model)
+    assert folder == tmp_path / "cache" / "artifacts" / model.removeprefix("sha256:")
+    assert _files(folder) == dict(sorted(FILES.items()))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in [folder, *folder.rglob("*")]}
+    assert (modes["model.onnx"], modes["run.sh"], modes["deep"], modes[folder.name]) == (0o444, 0o555, 0o555, 0o555)
+
+
+def test_a_snapshot_of_a_folder_and_of_a_file(materials: Materials, layout: Layout, output: Output) -> None:
+    source = output({"train.py": b"print(1)", "pkg/a.py": b""})
+    assert _files(materials.materialise(_snapshot(layout, source))) == {"pkg/a.py": b"", "train.py": b"print(1)"}
+    assert _files(materials.materialise(_snapshot(layout, source / "train.py"))) == {"train.py": b"print(1)"}
+
+
+def test_made_once(materials: Materials, layout: Layout, model: str) -> None:
+    folder = materials.materialise(model)
+    before = folder.stat().st_ino
+    assert Materials(layout, folder.parent.parent).materialise(model) == folder
+    assert folder.stat().st_ino == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "unmarked", "garbled marker", "earlier boot", "replaced"])
+def test_a_damaged_folder_is_made_again(materials: Materials, model: str, damage: str) -> None:
+    folder = materials.materialise(model)
+    folder.chmod(0o700)
+    marker = folder.with_suffix(".json")
+    match damage:
+        case "missing":
+            (folder / "model.onnx").unlink()
+        case "cut":
+            (folder / "model.onnx").chmod(0o600)
+            (folder / "model.onnx").write_bytes(b"w")
+        case "unmarked":
+            marker.unlink()
+        case "garbled marker":
+            marker.write_bytes(b"{")
+        case "earlier boot":
+            marker.write_text(json.dumps({**json.loads(marker.read_bytes()), "boot": "another"}))
+        case "replaced":
+            (folder / "deep").rename(folder / "other")
+            (folder / "deep").write_bytes(b"a file now")
+    (folder / "not of the model").write_bytes(b"left by somebody")
+    assert _files(materials.materialise(model)) == dict(sorted(FILES.items()))
+
+
+def test_what_a_killed_process_left_is_replaced(materials: Materials, model: str) -> None:
+    folder = materials.materialise(model)
+    folder.rename(folder.with_suffix(".part"))
+    (folder.with_suffix(".part")).chmod(0o700)
+    (folder.with_suffix(".part") / "half").write_bytes(b"half")
+    assert _files(materials.materialise(model)) == dict(sorted(FILES.items()))
+    assert not folder.with_suffix(".part").exists()
+
+
+def test_an_unknown_digest(materials: Materials, layout: Layout) -> None:
+    with pytest.raises(NotFound, match="no snapshot and no model version"):
+        materials.materialise(Digest.of(b"nothing"))
+    with pytest.raises(UserError, match="not a digest"):
+        materials.materialise("digits:1")
+
+
+@pytest.mark.parametrize("content", [b"weightz", b"w", None])
+def test_a_damaged_blob_never_becomes_a_folder(
+    materials: Materials, layout: Layout, model: str, content: bytes | None
+) -> None:
+    path = layout.blob_path(Digest.of(b"weights"))
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(Corrupt, match=Digest.of(b"weights")):
+        materials.materialise(model)
+    assert not list((layout.root.parent / "cache" / "artifacts").glob("[0-9a-f]*[0-9a-f]"))
+    path.write_bytes(b"weights")
+    assert (materials.materialise(model) / "model.onnx").read_bytes() == b"weights"
+
+
+def test_a_flipped_byte_in_a_snapshot_is_found(materials: Materials, layout: Layout, output: Output) -> None:
+    digest = Digest(_snapshot(layout, output({"train.py": b"print(1)"})))
+    path = layout.blob_path(digest)
+    for damaged in (path.read_bytes().replace(b"print(1)", b"print(2)"), b"\xff" * path.stat().st_size):
+        path.write_bytes(damaged)
+        with pytest.raises(Corrupt, match=digest):
+            materials.materialise(digest)
+
+
+def _artifact(layout: Layout, *layers: Descriptor) -> str:
+    layout.put_blob(EMPTY_CONFIG_BYTES)
+    return layout.put_manifest(Manifest(EMPTY_CONFIG, layers, modelpack.MANIFEST_TYPE), tag="other:1").digest
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil"])
+def test_a_name_cannot_leave_the_folder(materials: Materials, layout: Layout, tmp_path: Path, name: str) -> None:
+    blob = layout.put_blob(b"x", modelpack.media_type("evil"))
+    with pytest.raises(Refused, match="leaves the folder"):
+        materials.materialise(_artifact(layout, blob.annotated({modelpack.FILEPATH: name})))
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_layers_that_cannot_be_unpacked(materials: Materials, layout: Layout) -> None:
+    with pytest.raises(Refused, match=r"tar\+zstd cannot be unpacked"):
+        materials.materialise(_artifact(layout, layout.put_blob(b"x", "application/vnd.cncf.model.weight.v1.tar+zstd")))
+    with pytest.raises(Corrupt, match="does not say which file it is"):
+        materials.materialise(_artifact(layout, layout.put_blob(b"x", modelpack.media_type("x"))))
+
+
+def test_a_tar_layer_of_another_tool(materials: Materials, layout: Layout, output: Output) -> None:
+    out = io.BytesIO()
+    write_tar(collect_path(output({"model.onnx": b"weights"})), out)
+    blob = layout.put_blob(out.getvalue(), "application/vnd.cncf.model.weight.v1.tar")
+    assert _files(materials.materialise(_artifact(layout, blob))) == {"model.onnx": b"weights"}
