@@ -1,0 +1,1 @@
+"""The hub's face over HTTP: one file per group of routes, and the OpenAPI document made from them."""

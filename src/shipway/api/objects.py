@@ -1,0 +1,182 @@
+"""Objects: list, get, put, delete, watch, apply."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shipway.api.endpoint import BOOLEAN, EVENTS, JSON, STRING, Endpoint, NoQuery, array, fields, ref
+from shipway.api.merge import declared, merge, result_of
+from shipway.api.requests import Position, Seconds, backend, json_object, kind_of, query
+from shipway.api.responses import Event, EventStream, Json
+from shipway.api.wake import Wake, after
+from shipway.errors import Conflict, FieldError, InvalidObject, NotFound, UserError
+from shipway.kinds import API_VERSION, Object, Value
+from shipway.kinds.load import object_from_document
+from shipway.ports import Change
+from shipway.store.notifying import NotifyingStore
+
+ROOT = f"/apis/{API_VERSION}"
+_ATTEMPTS = 10  # of one apply against controllers that write status at the same time
+
+
+class WatchQuery(Value):
+    """``since``: version to watch from; ``wait``: seconds of silence after which the stream ends, default never."""
+
+    watch: bool = False
+    since: Position = 0
+    wait: Seconds | None = None
+
+
+async def list_all(request: Request) -> Response:
+    return _list_or_watch(request, None)
+
+
+async def list_kind(request: Request) -> Response:
+    return _list_or_watch(request, kind_of(request).__name__)
+
+
+async def get(request: Request) -> Response:
+    query(request, NoQuery)
+    return Json(backend(request).store.get(*_key(request)).to_json())
+
+
+async def put(request: Request) -> Response:
+    query(request, NoQuery)
+    kind, name = _key(request)
+    obj = object_from_document(await json_object(request))
+    if obj.key != (kind, name):
+        raise UserError(f"the body is {obj.kind} {obj.name!r}, the path says {kind} {name!r}")
+    return Json(backend(request).store.put(obj).to_json())
+
+
+async def delete(request: Request) -> Response:
+    query(request, NoQuery)
+    return Json(backend(request).store.delete(*_key(request)).to_json())
+
+
+async def apply(request: Request) -> Response:
+    query(request, NoQuery)
+    body = await json_object(request)
+    unknown = sorted(body.keys() - {"objects", "dryRun"})
+    documents, dry_run = body.get("objects"), body.get("dryRun", False)
+    if unknown or not isinstance(documents, list) or not isinstance(dry_run, bool):
+        raise UserError('the body must be {"objects": [...], "dryRun": true or false}')
+    store = backend(request).store
+    return Json({"results": [_applied(store, obj, dry_run=dry_run) for obj in _desired(documents)]})
+
+
+async def changes(
+    store: NotifyingStore, since: int, kind: str | None, wait: float | None
+) -> AsyncGenerator[Event, None]:
+    """The change events of a watch; ends after ``wait`` seconds without one."""
+    written = Wake(store.subscribe)
+    try:
+        deadline = after(wait)
+        while True:
+            written.clear()
+            # All kinds are read, so that a quiet kind's position does not fall out of the change log.
+            for change in store.watch(since):
+                since = change.version
+                if kind in (None, change.object.kind):
+                    yield _event(change)
+                    deadline = after(wait)
+            if not await written.before(deadline):
+                return
+    finally:
+        written.close()
+
+
+def _list_or_watch(request: Request, kind: str | None) -> Response:
+    asked = query(request, WatchQuery)
+    store = backend(request).store
+    if not asked.watch:
+        objects, version = store.list(kind)
+        return Json({"kind": "List", "resourceVersion": version, "items": [one.to_json() for one in objects]})
+    next(store.watch(asked.since), None)  # says NotFound while there is still a status line to say it with
+    return EventStream(request, changes(store, asked.since, kind, asked.wait))
+
+
+def _desired(documents: list[Any]) -> list[Object]:
+    """All documents validated, before anything is written. Raises InvalidObject with the errors of all."""
+    found: list[Object] = []
+    errors: list[FieldError] = []
+    for document in documents:
+        try:
+            obj = object_from_document(declared(document) if isinstance(document, dict) else document)
+        except InvalidObject as error:
+            errors.extend(error.errors)
+            continue
+        if obj.key in {one.key for one in found}:
+            errors.append(FieldError("metadata.name", f"{obj.kind} {obj.name!r} is there twice"))
+        found.append(obj)
+    if errors:
+        raise InvalidObject(errors)
+    return found
+
+
+def _applied(store: NotifyingStore, desired: Object, *, dry_run: bool) -> dict[str, Any]:
+    stored = _find(store, desired)
+    merged = merge(stored, desired)
+    for attempt in range(_ATTEMPTS):
+        try:
+            after = merged if dry_run else store.put(merged)
+            break
+        except (Conflict, NotFound):  # a controller wrote, or removed it, between our read and our write
+            if attempt == _ATTEMPTS - 1:
+                raise
+            stored = _find(store, desired)
+            merged = merge(stored, desired)
+    return {
+        "kind": after.kind,
+        "name": after.name,
+        "result": result_of(stored, merged),
+        "object": after.to_json(),
+    }
+
+
+def _find(store: NotifyingStore, desired: Object) -> Object | None:
+    try:
+        return store.get(*desired.key)
+    except NotFound:
+        return None
+
+
+def _key(request: Request) -> tuple[str, str]:
+    return kind_of(request).__name__, request.path_params["name"]
+
+
+def _event(change: Change) -> Event:
+    data = {"type": change.type, "version": change.version, "object": change.object.to_json()}
+    return Event("change", data, id=change.version)
+
+
+_NAMED = f"{ROOT}/{{plural}}/{{name}}"
+_LIST = fields(kind={"const": "List"}, resourceVersion={"type": "integer"}, items=array(ref("Object")))
+_RESULT = fields(
+    kind=STRING, name=STRING, result={"enum": ["created", "configured", "unchanged"]}, object=ref("Object")
+)
+_BOTH = (JSON, EVENTS)
+
+ENDPOINTS = (
+    Endpoint("GET", ROOT, list_all, "List or watch all objects", _LIST, query=WatchQuery, response_types=_BOTH),
+    Endpoint(
+        "GET", f"{ROOT}/{{plural}}", list_kind, "List or watch one kind", _LIST, query=WatchQuery, response_types=_BOTH
+    ),
+    Endpoint("GET", _NAMED, get, "Read an object", ref("Object")),
+    Endpoint(
+        "PUT", _NAMED, put, "Create (resourceVersion 0) or replace an object", ref("Object"), request=ref("Object")
+    ),
+    Endpoint("DELETE", _NAMED, delete, "Delete an object, once its finalizers are gone", ref("Object")),
+    Endpoint(
+        "POST",
+        "/v1/apply",
+        apply,
+        "Apply users' documents: all are validated before one is written",
+        fields(results=array(_RESULT)),
+        request=fields(objects=array(ref("Object")), optional={"dryRun": BOOLEAN}),
+    ),
+)

@@ -1,0 +1,129 @@
+"""One SQLite file as the store and the journal both keep it; sqlite3's errors become ours.
+
+The rules of this file: WAL, so that a second process reads while the hub writes; one connection
+behind one lock, so that any thread may call; transactions are short and begin with the write lock
+(``BEGIN IMMEDIATE``), so that none fails half-way for a lock; an answered write survives a power
+cut (``synchronous=FULL``: 0.25 ms on this project's machines).
+
+The schema's version is ``PRAGMA user_version``: the number of migrations that were applied.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from shipway.errors import Corrupt, EnvironmentFault, ShipwayError
+
+Migration = tuple[str, ...]  # statements of one step, applied together or not at all
+
+_BUSY_TIMEOUT_MS = 5000
+
+
+class Database:
+    """A SQLite file with mode 0600 in a 0700 folder, migrated to our schema when it is opened.
+
+    Raises Corrupt when the file is no database, EnvironmentFault when it cannot be opened or was
+    written by a newer Shipway.
+    """
+
+    def __init__(self, path: Path, migrations: Sequence[Migration]) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        with self._blame():
+            _create_private(path)
+            # Transactions are ours (isolation_level None): sqlite3 would begin them without the write lock.
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            with self._blame():
+                self._connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                self._connection.execute("PRAGMA synchronous=FULL")
+            self._migrate(migrations)
+        except ShipwayError:
+            self._connection.close()
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view of the file, for several SELECTs."""
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction with the write lock: all of it is durable afterwards, or nothing happened."""
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._blame():
+            self._connection.execute(begin)
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            finally:
+                # SQLite rolls back by itself on a full disk; a second ROLLBACK would hide that error.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def _migrate(self, migrations: Sequence[Migration]) -> None:
+        with self.write() as connection:
+            found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            if found > len(migrations):
+                raise EnvironmentFault(
+                    f"{self.path} has schema version {found}; this Shipway knows up to {len(migrations)}",
+                    next_step="A newer Shipway wrote it: upgrade this one, or use another SHIPWAY_HOME.",
+                )
+            for number, migration in enumerate(migrations[found:], start=found + 1):
+                for statement in migration:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={number}")
+
+    @contextmanager
+    def _blame(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
+            raise  # a bug of ours, such as a call after close(): not the machine's fault
+        except (sqlite3.Error, OSError) as error:
+            raise in_our_words(error, self.path) from error
+
+
+def in_our_words(error: sqlite3.Error | OSError, path: Path) -> EnvironmentFault:
+    """The error of the tree for one of SQLite's result codes (https://www.sqlite.org/rescode.html)."""
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = None if code is None else code & 0xFF  # extended codes carry the primary one in the low byte
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Corrupt(
+            f"{path} is not a readable SQLite database: {error}",
+            next_step=f"Move it away (mv {path} {path}.broken) and apply your files again.",
+        )
+    if primary == sqlite3.SQLITE_FULL:
+        return EnvironmentFault(f"the disk is full: cannot write {path}", next_step="Free some space and try again.")
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return EnvironmentFault(
+            f"{path} is locked by another process for more than {_BUSY_TIMEOUT_MS // 1000} s",
+            next_step="End the program that holds it and try again.",
+        )
+    return EnvironmentFault(f"cannot use {path}: {error}", next_step="Check the folder's permissions and the disk.")
+
+
+def _create_private(path: Path) -> None:
+    # Before SQLite does it with the umask's mode; it gives the -wal and -shm files the mode of this one.
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Where declared objects are kept: SQLite on this machine, or another hub over HTTP."""
