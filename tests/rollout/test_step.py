@@ -129,6 +129,7 @@ def test_a_revision_that_cannot_start_is_given_up(seen: Observed, reason: str, m
 
 
 def test_some_restarts_are_not_the_end() -> None:
+    assert decide(RevisionSeen(starting(), observed(Replica(0, "Exited"), phase="Stopping"))).transitions == {}
     assert decide(RevisionSeen(starting(), observed(Replica(0, "BackOff", restarts=2)))).transitions == {}
     assert decide(RevisionSeen(starting(), observed(Replica(0, "Ready", restarts=9)))).transitions == {}
 

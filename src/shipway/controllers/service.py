@@ -130,9 +130,10 @@ class ServiceController:
             self.store, Route(metadata=ObjectMeta(name=service.name), spec=RouteSpec(service=service.name))
         )
         decided = step(wanted, seen, route.spec.backends, route.status.live_backends, now)
+        # Processes first: a hub killed between the two repeats the step, and none of its ends is mistaken for a new one's.
+        await self._scale(seen, decided)
         for name, outcome in decided.transitions.items():
             self._transition(service, name, outcome, wanted, now)
-        await self._scale(seen, decided)
         route = self._route(service, decided) or route
         self._status(service, model, wanted, {one.revision.name: one.observed for one in seen}, route)
         await self._collect(service, wanted.revision)
@@ -164,15 +165,17 @@ class ServiceController:
 
     async def _scale(self, seen: Sequence[RevisionSeen], decided: Step) -> None:
         for one in seen:
-            name, count = one.revision.name, decided.replicas[one.revision.name]
-            retired = decided.transitions.get(name)
-            phase = retired.phase if retired else one.revision.status.phase
-            if phase == "Retired":
-                if one.observed is not None and one.observed.phase != "Stopping":
-                    await self.cluster.delete(name)
-            elif phase != "Failed" or one.observed is not None:
+            name, observed = one.revision.name, one.observed
+            outcome = decided.transitions.get(name)
+            phase = outcome.phase if outcome else one.revision.status.phase
+            again = phase == "Starting" and one.revision.status.phase == "Failed"
+            if observed is not None and observed.phase == "Stopping":
+                continue  # a name is free again when its last process has ended
+            if phase == "Retired" or again:
+                await self.cluster.delete(name)
+            elif phase != "Failed" or observed is not None:
                 # A failed one keeps its files at 0 replicas, so that its log can be read.
-                await self.cluster.apply(revision_workload(one.revision, count))
+                await self.cluster.apply(revision_workload(one.revision, decided.replicas[name]))
 
     def _route(self, service: ModelService, decided: Step) -> Route | None:
         spec = RouteSpec(

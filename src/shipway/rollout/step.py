@@ -113,7 +113,7 @@ def _wanted_next(seen: RevisionSeen, wanted: Wanted, now: datetime) -> Outcome |
 
 def _failure(observed: Observed | None) -> Outcome | None:
     """The end of a revision that waiting will not mend, or None."""
-    if observed is None:
+    if observed is None or observed.phase == "Stopping":  # the end of an earlier start
         return None
     if observed.phase == "Failed":
         return Outcome("Failed", observed.reason or "Error", observed.message, observed.tail, observed.log)

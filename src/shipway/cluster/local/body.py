@@ -1,0 +1,61 @@
+"""The runtime body: the part of Shipway that runs inside a workload, for environments where Shipway is not installed.
+
+A folder ``BODIES/<hash>/shipway/`` with ``__init__.py`` and ``runtime/`` and nothing else, for ``PYTHONPATH``. Our
+whole site-packages must not go there: it would put our own dependencies before the user's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[2]  # the folder of the shipway package that runs now
+
+
+def runtime_requirements(package: Path = PACKAGE) -> tuple[str, ...]:
+    """The lines of ``runtime/requirements.txt``: what the body needs beside itself."""
+    lines = (package / "runtime" / "requirements.txt").read_text("utf-8").splitlines()
+    stripped = (line.partition("#")[0].strip() for line in lines)
+    return tuple(line for line in stripped if line)
+
+
+def make_body(bodies: Path, package: Path = PACKAGE) -> Path:
+    """The folder to put on ``PYTHONPATH``: named by its content, made once, never changed.
+
+    A workload that runs keeps the body that it started with when Shipway is upgraded under it.
+    """
+    files = _files(package)
+    digest = hashlib.sha256()
+    for name, content in files.items():
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    target = bodies / digest.hexdigest()[:24]
+    if not target.is_dir():
+        _write(files, target)
+    return target
+
+
+def _files(package: Path) -> dict[str, bytes]:
+    paths = [package / "__init__.py", *(path for path in (package / "runtime").rglob("*") if path.is_file())]
+    return {
+        path.relative_to(package).as_posix(): path.read_bytes()
+        for path in sorted(paths)
+        if "__pycache__" not in path.parts
+    }
+
+
+def _write(files: dict[str, bytes], target: Path) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(dir=target.parent, prefix=".making-"))
+    try:
+        for name, content in files.items():
+            path = making / "shipway" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        making.rename(target)
+    except OSError:
+        shutil.rmtree(making, ignore_errors=True)
+        # Somebody else made the same one meanwhile: a folder that is not empty cannot be renamed over.
+        if not target.is_dir():
+            raise

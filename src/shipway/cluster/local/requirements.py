@@ -1,0 +1,133 @@
+"""Requirement lines: what is allowed in them, their one normal form, and whether an interpreter satisfies them.
+
+No I/O here: what is installed comes in as a function. Format of a line: PEP 508
+(https://packaging.python.org/en/latest/specifications/dependency-specifiers/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from shipway.bundle import Environment
+from shipway.cluster.local.pip_configuration import redact
+from shipway.errors import UserError
+
+_ALLOWED = (
+    "write one requirement a line, like scikit-learn==1.9.1, torch[opt]==2.13.0 or x==1.0; python_version < '3.12'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """What of an interpreter decides which wheels fit: ``cpython-3.11.7`` on ``linux-x86_64``."""
+
+    name: str
+    version: str
+    platform: str
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.version} {self.platform}"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One installed distribution: its version and its ``Requires-Dist`` lines."""
+
+    version: str
+    requires: tuple[str, ...] = ()
+
+
+Lookup = Callable[[str], Installed | None]
+
+
+def fingerprint(environment: Environment, python: Python) -> str:
+    """The lock part of a job's fingerprint, readable: interpreter, platform, normalised requirements.
+
+    Raises UserError for a line that is not a requirement.
+    """
+    return f"{python}: {', '.join(normalised(environment.requirements)) or 'no requirements'}"
+
+
+def normalised(lines: Iterable[str]) -> tuple[str, ...]:
+    """The lines in normal form, sorted, each once, without passwords: equal sets of requirements give equal results.
+
+    Raises UserError for a line that is not a requirement.
+    """
+    return tuple(sorted({redact(_normal(parse_line(line))) for line in lines}))
+
+
+def parse_line(line: str) -> Requirement:
+    """One line as a requirement. Raises UserError that names the line and what is allowed."""
+    text = line.strip()
+    if not text or text.startswith("#"):
+        what = "is a comment" if text else "is empty"
+        raise UserError(f"requirement {line!r} {what}, not a requirement", next_step=f"leave it out; {_ALLOWED}")
+    if text.startswith("-"):
+        raise UserError(
+            f"requirement {line!r} is an option of pip, not a requirement",
+            next_step=f"{_ALLOWED}; indexes and constraints come from pip's own configuration (pip config list)",
+        )
+    try:
+        return Requirement(text)
+    except InvalidRequirement as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"requirement {line!r} cannot be read: {reason}", next_step=_ALLOWED) from error
+
+
+def lacking(lines: Iterable[str], installed: Lookup, markers: Mapping[str, str], *, pinned: bool) -> str | None:
+    """Why what is installed is not what the lines ask for, or None when it is.
+
+    With ``pinned`` a line must name its version with one ``==``, and what it allows must be there with everything
+    that its extras need. ``markers`` is the marker environment. Raises UserError for a line that is not a requirement.
+    """
+    for requirement in map(parse_line, lines):
+        if _applies(requirement, markers):
+            reason = (pinned and _not_pinned(requirement)) or _missing(requirement, installed, markers, frozenset())
+            if reason:
+                return redact(reason)
+    return None
+
+
+def _normal(requirement: Requirement) -> str:
+    return f"{_text(requirement)}; {requirement.marker}" if requirement.marker else _text(requirement)
+
+
+def _text(requirement: Requirement) -> str:
+    # Not str(requirement): its spelling differs between versions of packaging, and a fingerprint is kept for years.
+    extras = ",".join(sorted(canonicalize_name(extra) for extra in requirement.extras))
+    name = canonicalize_name(requirement.name) + (f"[{extras}]" if extras else "")
+    return f"{name} @ {requirement.url}" if requirement.url else f"{name}{requirement.specifier}"
+
+
+def _applies(requirement: Requirement, markers: Mapping[str, str], extra: str = "") -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({**markers, "extra": extra})
+
+
+def _not_pinned(requirement: Requirement) -> str | None:
+    pins = [one.operator == "==" and not one.version.endswith(".*") for one in requirement.specifier]
+    return None if pins == [True] else f"{_text(requirement)} does not name one version with =="
+
+
+def _missing(
+    requirement: Requirement, installed: Lookup, markers: Mapping[str, str], seen: frozenset[tuple[str, str]]
+) -> str | None:
+    name = canonicalize_name(requirement.name)
+    found = installed(name)
+    if found is None:
+        return f"{name} is not installed"
+    if requirement.url or not requirement.specifier.contains(found.version, prereleases=True):
+        return f"{_text(requirement)} is asked for, {found.version} is installed"
+    for extra in requirement.extras:
+        here = (name, canonicalize_name(extra))
+        if here in seen:  # all = ["pkg[a]", "pkg[all]"] exists in the wild
+            continue
+        for needed in map(Requirement, found.requires):
+            # What is needed without the extra came with the distribution itself; only the extra's own is asked for.
+            wanted = _applies(needed, markers, here[1]) and not _applies(needed, markers)
+            if wanted and (reason := _missing(needed, installed, markers, seen | {here})):
+                return f"{_text(requirement)}: {reason}"
+    return None

@@ -1,0 +1,150 @@
+"""The hub as a process: find it, start it, stop it. For the faces, so imports stay cheap.
+
+Whether a hub lives is decided by one thing: does ``/healthz`` answer on the home's socket. Two programs may start hubs
+at the same time; the hubs settle it by their lock, and the one that loses exits with 0.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from shipway import __version__
+from shipway.client import HubClient
+from shipway.errors import EnvironmentFault, HubUnreachable
+from shipway.settings import Settings
+
+HUB = (sys.executable, "-m", "shipway.app")
+
+_POLL = 0.02  # seconds
+_START_TIMEOUT = 15.0
+_STOP_TIMEOUT = 30.0
+_AGAIN = 0.25  # seconds before another try, when another hub has the lock
+_HEALTH_TIMEOUT = 5.0  # a hub that hangs must not hang us
+_TAIL_BYTES = 4096
+
+
+def status(settings: Settings) -> dict[str, Any] | None:
+    """What the home's hub says of itself (``/healthz``, with ``version`` and ``pid``), or None when none answers."""
+    try:
+        health: dict[str, Any] = HubClient(socket=settings.hub_socket, timeout=_HEALTH_TIMEOUT).get("/healthz")
+    except HubUnreachable:
+        return None
+    return health
+
+
+def ensure(settings: Settings, *, argv: Sequence[str] = HUB, version: str = __version__) -> dict[str, Any]:
+    """Make sure that a hub of this ``version`` answers, and return what it says of itself.
+
+    A hub of another version is replaced: workloads outlive hubs. Raises EnvironmentFault, with the end of the hub's
+    log, when it dies or does not answer within 15 s.
+    """
+    health = status(settings)
+    if health is not None and health.get("version") != version:
+        stop(settings)
+        health = None
+    return health or _start(settings, argv)
+
+
+def stop(settings: Settings) -> bool:
+    """Stop the hub and wait until its process is gone; whether there was one. Workloads go on.
+
+    Raises EnvironmentFault when it does not end within 30 s.
+    """
+    health = status(settings)
+    if health is None:
+        return False
+    pid = int(health["pid"])
+    with suppress(HubUnreachable):  # it went before it could answer, or somebody else stopped it first
+        HubClient(socket=settings.hub_socket).post("/v1/shutdown", {})
+    give_up = time.monotonic() + _STOP_TIMEOUT
+    while not _ended(pid):
+        if time.monotonic() > give_up:
+            raise EnvironmentFault(
+                f"the hub (pid {pid}) was told to stop and still runs after {_STOP_TIMEOUT:.0f} s",
+                next_step=f"see {settings.hub_log}; `kill -9 {pid}` harms no workload",
+            )
+        time.sleep(_POLL)
+    return True
+
+
+def _start(settings: Settings, argv: Sequence[str]) -> dict[str, Any]:
+    give_up = time.monotonic() + _START_TIMEOUT
+    seen = settings.hub_log.stat().st_size if settings.hub_log.exists() else 0
+    process = _spawn(settings, argv)
+    while time.monotonic() < give_up:
+        if (health := status(settings)) is not None:
+            if health["pid"] != process.pid:
+                # Ours came second and may not know it yet: after a quick stop of the other it would be the hub.
+                process.kill()
+            # Reaped should it end while we still live; as a daemon thread it holds nobody up.
+            threading.Thread(target=process.wait, daemon=True).start()
+            return health
+        code = process.poll()
+        if code is None:
+            time.sleep(_POLL)
+        elif code == 0:
+            # Another hub has the lock: it is about to answer, or on its way out.
+            time.sleep(_AGAIN)
+            if status(settings) is None:
+                process = _spawn(settings, argv)
+        else:
+            how = f"exit code {code}" if code > 0 else f"signal {-code}"
+            raise _failed(f"the hub ended while it started ({how})", settings, seen)
+    process.kill()
+    process.wait()
+    raise _failed(f"the hub did not answer on {settings.hub_socket} within {_START_TIMEOUT:.0f} s", settings, seen)
+
+
+def _spawn(settings: Settings, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    """A process that shares nothing with us: no session, no working directory, no descriptor.
+
+    A pipe that it inherited (``shipway up | tee log``) would keep its reader waiting for as long as the hub lives.
+    """
+    variables = [f"SHIPWAY_HOME={settings.home}"]
+    if settings.gateway_port is not None:
+        variables.append(f"SHIPWAY_GATEWAY_PORT={settings.gateway_port}")
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log = os.open(settings.hub_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            return subprocess.Popen(
+                ["env", *variables, *argv],  # env(1) becomes the hub: same pid
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                close_fds=True,
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"the hub cannot be started: {error}",
+            next_step=f"SHIPWAY_HOME ({settings.home}) must be a folder that you can write to",
+        ) from error
+
+
+def _failed(what: str, settings: Settings, seen: int) -> EnvironmentFault:
+    with settings.hub_log.open("rb") as log:
+        size = log.seek(0, os.SEEK_END)
+        log.seek(max(min(seen, size), size - _TAIL_BYTES))
+        tail = log.read().decode(errors="replace").strip()
+    return EnvironmentFault(f"{what}\n{tail}".strip(), next_step=f"the full log: {settings.hub_log}")
+
+
+def _ended(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return True
+    # A zombie has ended: in a container pid 1 often reaps nobody.
+    return stat.rpartition(b")")[2].split()[0] in (b"Z", b"X")

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from shipway.cluster.local.pip_reader import PipReader
+from shipway.errors import DependencyFailed
+
+
+@pytest.mark.slow
+def test_it_is_read_from_pip_once_until_a_file_changes(tmp_path: Path) -> None:
+    file = tmp_path / "pip.conf"
+    file.write_text("[global]\nindex-url = https://one/simple\nfind-links =\n  /a\n  /b\n")
+    reader = PipReader({"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(file)})
+    assert reader.known() is None
+    first = reader.read()
+    assert (first.index_url, first.find_links) == ("https://one/simple", ("/a", "/b"))
+    assert reader.known() is first
+    assert reader.read() is first
+    file.write_text("[global]\nindex-url = https://two/simple\n")
+    os.utime(file, ns=(1, 1))
+    assert reader.known() is None
+    assert reader.read().index_url == "https://two/simple"
+
+
+@pytest.mark.slow
+def test_a_file_that_pip_cannot_read_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "pip.conf"
+    file.write_text("no section here\n")
+    with pytest.raises(DependencyFailed, match="no section headers"):
+        PipReader({"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(file)}).read()

@@ -1,0 +1,186 @@
+"""A whole hub on fakes: real controllers, queue and manager; virtual processes, gateway and time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from shipway.bundle import Workload
+from shipway.controllers import (
+    GATEWAY,
+    GatewayController,
+    JobController,
+    Manager,
+    MetricFollower,
+    ModelController,
+    Queue,
+    Recorder,
+    ServiceController,
+    Views,
+)
+from shipway.controllers.templates import run_workload_name
+from shipway.controllers.updates import find, update
+from shipway.jobs import Platform
+from shipway.kinds import Model, ModelJob, ModelJobSpec, ModelService, ModelServiceSpec, Object, ObjectMeta, Route
+from shipway.models import Materials, Versions
+from shipway.oci import Layout
+from shipway.store.notifying import NotifyingStore
+from shipway.testing.clock import FakeClock
+from shipway.testing.cluster import FakeCluster
+from shipway.testing.gateway import FakeGateway
+from shipway.testing.journal import FakeJournal
+from shipway.testing.store import FakeStore
+
+T = TypeVar("T", bound=Object)
+ENVOY = Workload(name=GATEWAY[1], mode="server", command=("envoy",), environment=None)
+
+
+class World:
+    """Everything of one home. ``restart`` is a kill -9 of the hub: controllers and memory go, the rest stays."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = FakeClock()
+        self.store = NotifyingStore(FakeStore(self.clock.now))
+        self.journal = FakeJournal()
+        self.cluster = FakeCluster(now=self.clock.now)
+        self.gateway = FakeGateway()
+        self.layout = Layout(folder / "oci")
+        self.versions = Versions(self.layout, self.clock)
+        self.queue: Queue
+        self.views: Views
+        self.models: ModelController
+        self._task: asyncio.Task[None] | None = None
+        self._metrics: MetricFollower
+
+    async def start(self) -> None:
+        recorder = Recorder(self.journal, self.clock)
+        self._metrics = MetricFollower(self.cluster, self.journal)
+        here = Platform("cpython-3.11.7", "linux")
+        materials = Materials(self.layout, self.folder / "cache")
+        self.models = ModelController(self.store, self.clock, self.versions, materials, recorder)
+        jobs = JobController(
+            self.store, self.cluster, self.clock, self.versions, here, self._metrics, recorder
+        )
+        services = ServiceController(self.store, self.cluster, self.gateway, self.clock, recorder)
+        traffic = GatewayController(self.store, self.cluster, self.gateway, self.clock, ENVOY, recorder)
+        self.queue = Queue(
+            {
+                "ModelJob": jobs.reconcile,
+                "Model": self.models.reconcile,
+                "ModelService": services.reconcile,
+                GATEWAY[0]: traffic.reconcile,
+            },
+            self.clock,
+        )
+        manager = Manager(self.store, self.cluster, self.queue)
+        self.store.subscribe(manager.changed.set)
+        self.views = Views(self.store, self.journal, self.cluster, self.versions)
+        self._task = asyncio.create_task(manager.run())
+        await self.settle()
+
+    async def stop(self) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        await self._metrics.stop()
+        await self.queue.stop()
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    async def settle(self) -> None:
+        """Until nothing moves any more without time or the test."""
+        for _ in range(12):
+            await self.clock.advance(0)
+            await self.queue.idle()
+
+    async def advance(self, seconds: float) -> None:
+        await self.clock.advance(seconds)
+        await self.settle()
+
+    async def apply(self, cls: type[T], name: str, spec: Any, **metadata: Any) -> T:
+        """Create the object, or replace its spec."""
+        present = find(self.store, cls, name)
+        if present is None:
+            self.store.put(cls(metadata=ObjectMeta(name=name, **metadata), spec=spec))
+        else:
+            meta = present.metadata.model_copy(update=metadata)
+            update(self.store, cls, name, lambda one: one.model_copy(update={"spec": spec, "metadata": meta}))
+        await self.settle()
+        return self.get(cls, name)
+
+    def get(self, cls: type[T], name: str) -> T:
+        found = find(self.store, cls, name)
+        assert found is not None, f"there is no {cls.__name__}/{name}"
+        return found
+
+    # -- the usual cast
+
+    async def job(self, **spec: Any) -> ModelJob:
+        fields = {"command": ("python", "train.py"), "model": "digits", **spec}
+        return await self.apply(ModelJob, "digits", ModelJobSpec.model_validate(fields))
+
+    async def service(self, **spec: Any) -> ModelService:
+        fields = spec if "command" in spec else {"model": "digits", **spec}
+        return await self.apply(ModelService, "digits", ModelServiceSpec.model_validate(fields))
+
+    def run_name(self) -> str:
+        run = self.get(ModelJob, "digits").status.run
+        assert run is not None
+        return run_workload_name(run)
+
+    def output(self, text: str = "weights") -> str:
+        """A folder such as a run leaves behind."""
+        folder = self.folder / f"output-{len(list(self.folder.glob('output-*')))}"
+        folder.mkdir()
+        (folder / "model.joblib").write_text(text)
+        return str(folder)
+
+    async def train(self, accuracy: float = 0.95, text: str = "weights") -> None:
+        """Let the run under way end well."""
+        name = self.run_name()
+        self.cluster.start(name)
+        self.cluster.write(name, f'\x1eshipway-metrics {{"metrics": {{"accuracy": {accuracy}}}}}')
+        self.cluster.finish(name, output=self.output(text))
+        await self.settle()
+
+    async def make_ready(self, revision: str) -> None:
+        self.cluster.set_ready(revision)
+        await self.settle()
+
+    def weights(self) -> tuple[tuple[str, int], ...]:
+        """What the gateway serves for the service."""
+        return next((one.weights for one in self.gateway.table.routes if one.service == "digits"), ())
+
+    def reason(self, obj: Object, type_: str) -> str:
+        condition = obj.status.condition(type_)
+        return condition.reason if condition else ""
+
+    def service_now(self) -> ModelService:
+        return self.get(ModelService, "digits")
+
+    def route_now(self) -> Route:
+        return self.get(Route, "digits")
+
+    def model_now(self) -> Model:
+        return self.get(Model, "digits")
+
+
+def play(folder: Path, body: Callable[[World], Awaitable[None]]) -> None:
+    """Run a scene in a fresh world."""
+
+    async def scene() -> None:
+        world = World(folder)
+        await world.start()
+        try:
+            await body(world)
+        finally:
+            await world.stop()
+
+    asyncio.run(scene())

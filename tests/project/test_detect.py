@@ -1,0 +1,121 @@
+"""init: every file that it writes loads, and says what the folder needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shipway.detect import Found, look, object_name, propose, write
+from shipway.errors import Refused, UserError
+from shipway.kinds import Model, ModelJob, ModelService, Object
+from shipway.kinds.load import load
+from shipway.project import read
+
+
+def made(tmp_path: Path, **files: str) -> list[Object]:
+    """The objects that init writes for a folder; ``train_py="..."`` is train.py."""
+    for name, text in files.items():
+        (tmp_path / name.replace("_", ".")).write_text(text)
+    return load(write(tmp_path).read_text())
+
+
+def command(tmp_path: Path, code: str) -> tuple[str, ...]:
+    (service,) = made(tmp_path, app_py=code)
+    assert isinstance(service, ModelService)
+    return service.spec.command
+
+
+def test_training_code_becomes_a_job_and_a_service(tmp_path: Path) -> None:
+    job, service = made(tmp_path, train_py="", requirements_txt="scikit-learn==1.9.1")
+    assert isinstance(job, ModelJob)
+    assert isinstance(service, ModelService)
+    assert job.spec.command == ("python", "train.py")
+    assert job.spec.model == service.spec.model == job.name
+    assert service.spec.predictor is None
+    assert read(tmp_path).objects[0].key == job.key
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("class Digits(Predictor):\n", "Digits"),
+        ("class Other: ...\nclass Digits(shipway.Predictor):\n", "Digits"),
+        ("class Digits:\n", "Digits"),
+        ("x = 1\n", "Predictor"),
+    ],
+)
+def test_a_predictor_is_named(tmp_path: Path, code: str, name: str) -> None:
+    _, service = made(tmp_path, train_py="", predictor_py=code)
+    assert isinstance(service, ModelService)
+    assert service.spec.predictor == f"predictor.py:{name}"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("app = FastAPI()\n", ("uvicorn", "app:app", "--host", "$(HOST)", "--port", "$(PORT)")),
+        ("api: FastAPI = fastapi.FastAPI()\n", ("uvicorn", "app:api", "--host", "$(HOST)", "--port", "$(PORT)")),
+        ("app = Starlette(routes=[])\n", ("uvicorn", "app:app", "--host", "$(HOST)", "--port", "$(PORT)")),
+        (
+            "server = Flask(__name__)\n",
+            ("python", "-m", "flask", "--app", "app:server", "run", "--host", "$(HOST)", "--port", "$(PORT)"),
+        ),
+        ('app = Flask(__name__)\napp.run(port=int(os.environ["PORT"]))\n', ("python", "app.py")),
+        ("import http.server\n", ("python", "app.py")),
+    ],
+)
+def test_a_server_gets_its_command(tmp_path: Path, code: str, words: tuple[str, ...]) -> None:
+    assert command(tmp_path, code) == words
+
+
+def test_a_server_of_unknown_make_is_told_where_to_listen(tmp_path: Path) -> None:
+    command(tmp_path, "import http.server\n")
+    assert "it must listen on $HOST and $PORT" in (tmp_path / "shipway.yaml").read_text()
+
+
+@pytest.mark.parametrize(("file", "trusted"), [("m_onnx", False), ("m_skops", False), ("m_joblib", True)])
+def test_a_model_file_alone_is_imported(tmp_path: Path, file: str, trusted: bool) -> None:
+    model, service = made(tmp_path, **{file: "x"})
+    assert isinstance(model, Model)
+    assert isinstance(service, ModelService)
+    assert model.spec.source is not None
+    assert model.spec.source.files == (file.replace("_", "."),)
+    assert service.spec.allow_pickle is trusted
+
+
+def test_an_empty_folder_is_told_what_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "explore.ipynb").write_text("{}")
+    with pytest.raises(UserError, match=r"nothing here .*looked for train.py, app.py, predictor.py or a model file"):
+        write(tmp_path)
+    with pytest.raises(UserError, match="is not a folder"):
+        write(tmp_path / "gone")
+
+
+def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "shipway.yaml").write_text("mine")
+    with pytest.raises(Refused, match="exists and is not overwritten"):
+        write(tmp_path)
+    assert (tmp_path / "shipway.yaml").read_text() == "mine"
+
+
+def test_huge_files_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "generated.py").write_bytes(b"#" * (2 << 20))
+    (tmp_path / "train.py").write_text("")
+    assert list(look(tmp_path).code) == ["train.py"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("digits", "digits"),
+        ("My_Digits 2", "my-digits-2"),
+        ("2024-model", "app-2024-model"),
+        ("___", "app"),
+        ("Ü", "app"),
+        ("a" * 49 + "-b", "a" * 49),
+    ],
+)
+def test_names_are_made_valid(text: str, name: str) -> None:
+    assert object_name(text) == name
+    load(propose(Found(object_name(text), {"train.py": ""})))
