@@ -1,0 +1,107 @@
+"""Envoy's route configuration from virtual routes. Pure.
+
+Source: envoy.config.route.v3.RouteConfiguration. A service answers at ``/NAME/...`` of any host (the prefix
+is stripped, and told to the server as X-Forwarded-Prefix) and at every path of the host ``NAME.localhost``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from shipway.envoy.clusters import TYPE, Resource
+from shipway.traffic import RoutingTable, Upstream, VirtualRoute
+
+NAME = "routes"
+
+# Bodies up to this size are kept until the answer begins, so that the request can be tried again elsewhere;
+# larger ones stream through and are tried once.
+_RETRY_BUFFER = 32 * 2**20
+# With least_request a dead endpoint looks idle and wins most draws; of 3 drawn from 2 it wins 7 in 8. So many
+# draws that the retry goes elsewhere (0.875^200 is 3e-12), and still microseconds.
+_RETRY_DRAWS = 200
+# How long nothing may flow, at the least. Longer timeouts extend it; none (0) means an hour.
+_IDLE_SECONDS, _IDLE_SECONDS_UNLIMITED = 300.0, 3600.0
+
+
+def route_configuration(table: RoutingTable) -> Resource:
+    """All services by path, and each by host. Other paths match nothing: the listener words that answer."""
+    upstreams = {upstream.name: upstream for upstream in table.upstreams}
+    by_host = [_virtual_host(route, upstreams) for route in table.routes]
+    by_path = {"name": "by-path", "domains": ["*"], "routes": [_path_route(one, upstreams) for one in table.routes]}
+    return {
+        "@type": TYPE + "config.route.v3.RouteConfiguration",
+        "name": NAME,
+        "ignore_port_in_host_matching": True,
+        "request_headers_to_remove": ["x-envoy-external-address"],
+        "virtual_hosts": [{**host, "request_body_buffer_limit": _RETRY_BUFFER} for host in (*by_host, by_path)],
+    }
+
+
+def _virtual_host(route: VirtualRoute, upstreams: Mapping[str, Upstream]) -> Resource:
+    whole = {
+        "name": route.service,
+        "match": {"prefix": "/"},
+        # Nothing was stripped, whatever the client says.
+        "request_headers_to_remove": ["x-forwarded-prefix"],
+        **_answer(route, upstreams, {}),
+    }
+    return {"name": f"host-{route.service}", "domains": [f"{route.service}.localhost"], "routes": [whole]}
+
+
+def _path_route(route: VirtualRoute, upstreams: Mapping[str, Upstream]) -> Resource:
+    prefix = f"/{route.service}"
+    stripped = {"regex_rewrite": {"pattern": {"regex": f"^{prefix}/?"}, "substitution": "/"}}
+    return {
+        "name": route.service,
+        "match": {"path_separated_prefix": prefix},  # /digits and /digits/..., not /digitsX
+        "request_headers_to_add": [_header("x-forwarded-prefix", prefix)],
+        **_answer(route, upstreams, stripped),
+    }
+
+
+def _answer(route: VirtualRoute, upstreams: Mapping[str, Upstream], rewrite: Resource) -> Resource:
+    """Forward to the upstreams that have endpoints; say so when none has."""
+    shares = [(name, weight) for name, weight in route.weights if weight and upstreams[name].endpoints]
+    if not shares:
+        return _unavailable(route.service)
+    target: Resource = {"weighted_clusters": {"clusters": [{"name": name, "weight": one} for name, one in shares]}}
+    if len(shares) == 1:
+        target = {"cluster": shares[0][0]}
+    idle = max(route.timeout, _IDLE_SECONDS) if route.timeout else _IDLE_SECONDS_UNLIMITED
+    action = {**target, **rewrite, "timeout": _seconds(route.timeout), "idle_timeout": _seconds(idle)}
+    return {"route": {**action, "retry_policy": _retry_policy(route.retries)} if route.retries else action}
+
+
+def _unavailable(service: str) -> Resource:
+    body = json.dumps({"error": f"service '{service}' has no ready replica"})
+    return {
+        "direct_response": {"status": 503, "body": {"inline_string": body}},
+        "response_headers_to_add": [_header("content-type", "application/json"), _header("retry-after", "1")],
+    }
+
+
+def _retry_policy(retries: int) -> Resource:
+    """Try another endpoint when the connection fails before the first byte of an answer.
+
+    Envoy itself ends all retries once response headers went downstream.
+    """
+    other_host = {
+        "name": "envoy.retry_host_predicates.previous_hosts",
+        "typed_config": {"@type": TYPE + "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+    }
+    return {
+        "retry_on": "connect-failure,refused-stream,reset",
+        "num_retries": retries,
+        "retry_host_predicate": [other_host],
+        "host_selection_retry_max_attempts": _RETRY_DRAWS,
+        "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.1s"},
+    }
+
+
+def _header(key: str, value: str) -> Resource:
+    return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f}s"
