@@ -17,7 +17,11 @@ def test_a_run_becomes_a_version_and_the_champion(tmp_path: Path) -> None:
         assert job.status.phase == "Running"
         await world.train(accuracy=0.95)
         job = world.get(ModelJob, "digits")
-        assert (job.status.phase, job.status.version, job.status.metrics) == ("Succeeded", "digits:1", {"accuracy": 0.95})
+        assert (job.status.phase, job.status.version, job.status.metrics) == (
+            "Succeeded",
+            "digits:1",
+            {"accuracy": 0.95},
+        )
         model = world.model_now()
         assert model.status.aliases == {"latest": 1, "champion": 1}
         lineage = world.versions.lineage("digits", 1)

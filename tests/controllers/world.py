@@ -33,6 +33,7 @@ from shipway.testing.cluster import FakeCluster
 from shipway.testing.gateway import FakeGateway
 from shipway.testing.journal import FakeJournal
 from shipway.testing.store import FakeStore
+from shipway.traffic import GatewayState
 
 T = TypeVar("T", bound=Object)
 ENVOY = Workload(name=GATEWAY[1], mode="server", command=("envoy",), environment=None)
@@ -62,9 +63,7 @@ class World:
         here = Platform("cpython-3.11.7", "linux")
         materials = Materials(self.layout, self.folder / "cache")
         self.models = ModelController(self.store, self.clock, self.versions, materials, recorder)
-        jobs = JobController(
-            self.store, self.cluster, self.clock, self.versions, here, self._metrics, recorder
-        )
+        jobs = JobController(self.store, self.cluster, self.clock, self.versions, here, self._metrics, recorder)
         services = ServiceController(self.store, self.cluster, self.gateway, self.clock, recorder)
         traffic = GatewayController(self.store, self.cluster, self.gateway, self.clock, ENVOY, recorder)
         self.queue = Queue(
@@ -108,7 +107,7 @@ class World:
         """Create the object, or replace its spec."""
         present = find(self.store, cls, name)
         if present is None:
-            self.store.put(cls(metadata=ObjectMeta(name=name, **metadata), spec=spec))
+            self.store.put(cls.model_construct(metadata=ObjectMeta(name=name, **metadata), spec=spec))
         else:
             meta = present.metadata.model_copy(update=metadata)
             update(self.store, cls, name, lambda one: one.model_copy(update={"spec": spec, "metadata": meta}))
@@ -153,6 +152,10 @@ class World:
     async def make_ready(self, revision: str) -> None:
         self.cluster.set_ready(revision)
         await self.settle()
+
+    def outage(self, state: GatewayState | None) -> None:
+        """The gateway answers with this state from now on; None ends that."""
+        self.gateway.outage = state
 
     def weights(self) -> tuple[tuple[str, int], ...]:
         """What the gateway serves for the service."""

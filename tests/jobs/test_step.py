@@ -18,9 +18,7 @@ DIGEST = "sha256:" + "a" * 64
 
 def make_job(**spec: Any) -> ModelJob:
     fields = {"command": ("python", "train.py"), "model": "digits", **spec}
-    return ModelJob(
-        metadata=ObjectMeta(name="digits", uid="12345678-x", generation=1), spec=ModelJobSpec(**fields)
-    )
+    return ModelJob(metadata=ObjectMeta(name="digits", uid="12345678-x", generation=1), spec=ModelJobSpec(**fields))
 
 
 def seen(job: ModelJob, **rest: Any) -> Seen:
@@ -121,9 +119,7 @@ def test_a_lost_result_runs_again() -> None:
 
 def test_retrain_runs_although_an_equal_run_is_known() -> None:
     job = make_job()
-    annotated = job.model_copy(
-        update={"metadata": job.metadata.model_copy(update={"annotations": {RETRAIN: "t1"}})}
-    )
+    annotated = job.model_copy(update={"metadata": job.metadata.model_copy(update={"annotations": {RETRAIN: "t1"}})})
     decision = step(annotated, seen(annotated, versions=(version(job),)), NOW)
     assert (decision.action, decision.reason) == ("start", "Retrain")
     assert decision.run is not None

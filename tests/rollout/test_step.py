@@ -24,7 +24,7 @@ def revision(name: str) -> Revision:
 
 
 def observed(*phases: Any, phase: Any = "Running", **rest: Any) -> Observed:
-    replicas = tuple(Replica(index, one) if isinstance(one, str) else one for index, one in enumerate(phases))
+    replicas = tuple(one if isinstance(one, Replica) else Replica(index, one) for index, one in enumerate(phases))
     return Observed("w", DIGEST, phase, replicas, **rest)
 
 
@@ -73,7 +73,10 @@ def test_traffic_moves_when_all_replicas_are_ready() -> None:
 
 
 def test_the_old_one_is_drained_when_the_gateway_has_confirmed() -> None:
-    seen = (RevisionSeen(ready("s-1"), observed("Ready", "Ready")), RevisionSeen(ready("s-2"), observed("Ready", "Ready")))
+    seen = (
+        RevisionSeen(ready("s-1"), observed("Ready", "Ready")),
+        RevisionSeen(ready("s-2"), observed("Ready", "Ready")),
+    )
     assert decide(*seen, asked=NEW, live=OLD).transitions == {}
     made = decide(*seen, asked=NEW, live=NEW)
     assert made.transitions == {"s-1": Outcome("Draining", "TrafficMoved", until=NOW + timedelta(seconds=30))}
@@ -82,7 +85,8 @@ def test_the_old_one_is_drained_when_the_gateway_has_confirmed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "active", "retired"), [(0.5, 0, False), (1.0, 0, True), (29.0, 1, False), (29.0, None, False), (30.0, 1, True)]
+    ("after", "active", "retired"),
+    [(0.5, 0, False), (1.0, 0, True), (29.0, 1, False), (29.0, None, False), (30.0, 1, True)],
 )
 def test_draining_ends_when_idle_or_too_long(after: float, active: int | None, retired: bool) -> None:
     old = ready("s-1").mark_draining(NOW + timedelta(seconds=30), NOW)

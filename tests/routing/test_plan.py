@@ -20,9 +20,7 @@ def running(name: str, *phases: str) -> Observed:
 
 
 def test_only_ready_replicas_below_the_count_are_endpoints() -> None:
-    table = plan(
-        [route(Backend(revision="d-1", replicas=2))], {"d-1": running("d-1", "Ready", "NotReady", "Ready")}
-    )
+    table = plan([route(Backend(revision="d-1", replicas=2))], {"d-1": running("d-1", "Ready", "NotReady", "Ready")})
     assert table == RoutingTable(
         (Upstream("d-1", ("127.0.0.1:9000",)),), (VirtualRoute("digits", (("d-1", 100),), 30.0, 2),)
     )

@@ -64,9 +64,7 @@ class JobController:
                 self._write(job, lambda one: one.mark_retrying(run, decision.reason, decision.message, now))
             case "fail" if run is not None:
                 tail, log = (observed.tail, observed.log) if observed else ("", "")
-                self._write(
-                    job, lambda one: one.mark_failed(run, decision.reason, decision.message, tail, log, now)
-                )
+                self._write(job, lambda one: one.mark_failed(run, decision.reason, decision.message, tail, log, now))
             case "pack" if run is not None and observed is not None:
                 await self._pack(job, run, observed)
             case "reuse":

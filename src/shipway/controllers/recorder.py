@@ -40,9 +40,7 @@ class Recorder:
         """The subject is gone."""
         self._last.pop(subject, None)
 
-    def _append(
-        self, type_: Any, subject: str, reason: str, message: str, data: Mapping[str, Any] | None
-    ) -> None:
+    def _append(self, type_: Any, subject: str, reason: str, message: str, data: Mapping[str, Any] | None) -> None:
         self._journal.append(
             Entry(
                 type=type_, subject=subject, reason=reason, message=message, at=self._clock.now(), data=dict(data or {})

@@ -114,9 +114,7 @@ class ServiceController:
     def _revisions(self, service: ModelService) -> list[Revision]:
         return [one for one in all_of(self.store, Revision) if one.spec.service == service.name]
 
-    async def _roll(
-        self, service: ModelService, model: ResolvedModel | None, revision: Revision
-    ) -> datetime | None:
+    async def _roll(self, service: ModelService, model: ResolvedModel | None, revision: Revision) -> datetime | None:
         now = self.clock.now()
         wanted = Wanted(
             revision=revision.name,
@@ -126,9 +124,7 @@ class ServiceController:
             retry=service.metadata.annotations.get(RETRY, ""),
         )
         seen = [await self._see(one) for one in self._revisions(service)]
-        route = ensure(
-            self.store, Route(metadata=ObjectMeta(name=service.name), spec=RouteSpec(service=service.name))
-        )
+        route = ensure(self.store, Route(metadata=ObjectMeta(name=service.name), spec=RouteSpec(service=service.name)))
         decided = step(wanted, seen, route.spec.backends, route.status.live_backends, now)
         # Processes first: a hub killed between the two repeats the step, and none of its ends is mistaken for a new one's.
         await self._scale(seen, decided)
@@ -224,9 +220,7 @@ class ServiceController:
             what = f"{serving} ({model.name}:{model.version})" if model else serving
             self.recorder.ledger(subject_of(service), "Live", f"all traffic goes to {what}", data)
 
-    def _write(
-        self, service: ModelService, change: Callable[[ModelService], ModelService]
-    ) -> ModelService | None:
+    def _write(self, service: ModelService, change: Callable[[ModelService], ModelService]) -> ModelService | None:
         # A spec that was applied meanwhile has its own pass: this one must not claim its generation.
         def guarded(present: ModelService) -> ModelService:
             same = present.metadata.uid == service.metadata.uid
@@ -236,9 +230,7 @@ class ServiceController:
 
     async def _collect(self, service: ModelService, wanted: str) -> None:
         retired = [
-            one
-            for one in self._revisions(service)
-            if one.status.phase in ("Retired", "Failed") and one.name != wanted
+            one for one in self._revisions(service) if one.status.phase in ("Retired", "Failed") and one.name != wanted
         ]
         retired.sort(key=lambda one: one.spec.number)
         for one in retired:

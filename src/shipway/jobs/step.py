@@ -108,9 +108,7 @@ def _why_run(job: ModelJob, asked_again: bool, changed: list[str]) -> tuple[str,
     return "CacheMiss", f"changed since the last run: {', '.join(changed) or 'nothing; its result is gone'}"
 
 
-def _reusable(
-    job: ModelJob, versions: tuple[ModelVersion, ...], wanted: str, now: datetime
-) -> ModelVersion | None:
+def _reusable(job: ModelJob, versions: tuple[ModelVersion, ...], wanted: str, now: datetime) -> ModelVersion | None:
     cache = job.spec.cache
     fresh = [one for one in versions if one.fingerprint == wanted]
     if isinstance(cache, CacheTtl):

@@ -131,9 +131,7 @@ class ModelJob(Object):
     def mark_packing(self, run: Run, metrics: dict[str, float], now: datetime) -> Self:
         """The code ended with 0; its output is being packed."""
         status = self.status.model_copy(update={"phase": "Packing", "run": run, "metrics": metrics})
-        return self.with_status(status).with_condition(
-            "Complete", "Unknown", "Packing", f"run {run.id}", now
-        )
+        return self.with_status(status).with_condition("Complete", "Unknown", "Packing", f"run {run.id}", now)
 
     def mark_packing_stuck(self, message: str, now: datetime) -> Self:
         """Packing met a fault of this machine (a full disk) and is tried again."""

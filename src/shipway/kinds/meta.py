@@ -164,9 +164,7 @@ class Object(Value):
             observed_generation=self.metadata.generation,
             last_transition_time=since,
         )
-        return self.with_status(
-            self.status.model_copy(update={"conditions": _replaced(self.status.conditions, new)})
-        )
+        return self.with_status(self.status.model_copy(update={"conditions": _replaced(self.status.conditions, new)}))
 
 
 def _replaced(conditions: Iterable[Condition], new: Condition) -> tuple[Condition, ...]:

@@ -127,9 +127,7 @@ class ModelService(Object):
         status = self.status.model_copy(update={"latest_revision": revision, "model": model})
         return self.with_status(status).with_condition("RolledOut", "False", reason, message, now)
 
-    def mark_serving(
-        self, *, ready: int, wanted: int, url: str, environment: str, message: str, now: datetime
-    ) -> Self:
+    def mark_serving(self, *, ready: int, wanted: int, url: str, environment: str, message: str, now: datetime) -> Self:
         """How many replicas of the revision with the traffic answer now."""
         status = self.status.model_copy(
             update={"replicas": wanted, "ready_replicas": ready, "url": url, "environment": environment}

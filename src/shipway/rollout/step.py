@@ -140,9 +140,7 @@ def _too_late(seen: RevisionSeen, wanted: Wanted) -> Outcome:
     return Outcome("Failed", "ProgressDeadlineExceeded", message, observed.tail, observed.log)
 
 
-def _other_next(
-    seen: RevisionSeen, wanted: Wanted, live: tuple[Backend, ...], now: datetime
-) -> Outcome | None:
+def _other_next(seen: RevisionSeen, wanted: Wanted, live: tuple[Backend, ...], now: datetime) -> Outcome | None:
     status = seen.revision.status
     has_traffic = any(one.revision == seen.revision.name for one in live)
     if status.phase == "Starting":

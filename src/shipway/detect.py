@@ -1,0 +1,163 @@
+"""What kind of project a folder is, and a shipway.yaml that works for it. Pure but for :func:`look`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shipway.errors import Refused, UserError
+from shipway.project import FILE
+
+LOOKED_FOR = "train.py, app.py, predictor.py or a model file (*.joblib, *.skops, *.onnx, *.pkl)"
+
+_MODEL_SUFFIXES = (".joblib", ".skops", ".onnx", ".pkl")
+_LARGEST_CODE = 1 << 20  # bytes; more is no code that a person wrote
+
+_PREDICTOR_CLASS = re.compile(r"^class\s+(\w+)\s*\(\s*(?:\w+\.)?Predictor\s*\)", re.MULTILINE)
+_ANY_CLASS = re.compile(r"^class\s+(\w+)", re.MULTILINE)
+_ASGI_OBJECT = re.compile(r"^(\w+)(?:\s*:\s*\w+)?\s*=\s*(?:\w+\.)?(?:FastAPI|Starlette|Litestar|Quart)\(", re.MULTILINE)
+_FLASK_OBJECT = re.compile(r"^(\w+)(?:\s*:\s*\w+)?\s*=\s*(?:\w+\.)?Flask\(", re.MULTILINE)
+_READS_PORT = re.compile(r"\bPORT\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What matters of a folder: its name, the text of its Python files, the names of its model files."""
+
+    name: str
+    code: Mapping[str, str]
+    models: tuple[str, ...] = ()
+
+
+def look(folder: Path) -> Found:
+    """Read the top of a folder; notebooks and folders in it are not looked at. Raises UserError."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder", next_step="name the folder of the project")
+    files = sorted(one for one in folder.iterdir() if one.is_file())
+    code = {
+        one.name: one.read_text(encoding="utf-8", errors="replace")
+        for one in files
+        if one.suffix == ".py" and one.stat().st_size <= _LARGEST_CODE
+    }
+    models = tuple(one.name for one in files if one.suffix in _MODEL_SUFFIXES)
+    return Found(object_name(folder.resolve().name), code, models)
+
+
+def write(folder: Path) -> Path:
+    """Write shipway.yaml; its path. Raises Refused when there is one, UserError when nothing is recognised."""
+    file = folder / FILE
+    if file.exists():
+        raise Refused(f"{file} exists and is not overwritten", next_step="shipway up, or remove it first")
+    text = propose(look(folder))
+    with file.open("x", encoding="utf-8") as out:
+        out.write(text)
+    return file
+
+
+def object_name(text: str) -> str:
+    """The nearest valid object name: ``My_Digits 2`` is ``my-digits-2``."""
+    words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    named = words if words[:1].isalpha() else f"app-{words}"
+    return named[:50].strip("-")
+
+
+def propose(found: Found) -> str:
+    """The text of a shipway.yaml. Raises UserError that says what was looked for."""
+    parts: list[str] = []
+    if "train.py" in found.code:
+        parts = [_JOB.format(name=found.name), _serve(found)]
+    elif "app.py" in found.code:
+        parts = [_server(found)]
+    elif found.models:
+        files = ", ".join(f'"{one}"' for one in found.models[:1])
+        parts = [_MODEL.format(name=found.name, files=files), _serve(found, own_pickle=_is_pickle(found.models[0]))]
+    else:
+        raise UserError(
+            f"nothing here that could be served or trained: looked for {LOOKED_FOR}",
+            next_step="write a train.py that saves to $SHIPWAY_OUTPUT_DIR, or an app.py that listens on $PORT",
+        )
+    return _HEAD + "---\n".join(parts)
+
+
+def _is_pickle(file: str) -> bool:
+    return file.endswith((".joblib", ".pkl"))
+
+
+def _serve(found: Found, own_pickle: bool = False) -> str:
+    lines = _SERVICE.format(name=found.name)
+    if "predictor.py" in found.code:
+        lines += f"  predictor: predictor.py:{_predictor_class(found.code['predictor.py'])}\n"
+    if own_pickle:
+        lines += "  allowPickle: true   # loading a pickle runs the code in it: only for files that you made\n"
+    return lines
+
+
+def _predictor_class(code: str) -> str:
+    match = _PREDICTOR_CLASS.search(code) or _ANY_CLASS.search(code)
+    return match[1] if match else "Predictor"
+
+
+def _server(found: Found) -> str:
+    code = found.code["app.py"]
+    makers: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
+        (_ASGI_OBJECT, lambda app: f"[uvicorn, app:{app}, --host, $(HOST), --port, $(PORT)]"),
+        (_FLASK_OBJECT, lambda app: f"[python, -m, flask, --app, app:{app}, run, --host, $(HOST), --port, $(PORT)]"),
+    )
+    command = "[python, app.py]"
+    if not _READS_PORT.search(code):  # one that does listens by itself
+        found_apps = ((make, pattern.search(code)) for pattern, make in makers)
+        command = next((make(match[1]) for make, match in found_apps if match), command)
+    note = "" if command != "[python, app.py]" or _READS_PORT.search(code) else "   # it must listen on $HOST and $PORT"
+    return _SERVER.format(name=found.name, command=_quoted(command), note=note)
+
+
+def _quoted(command: str) -> str:
+    words = command[1:-1].split(", ")
+    return "[" + ", ".join(f'"{word}"' for word in words) + "]"
+
+
+_HEAD = "# What shipway up makes of this folder. All fields: docs/kinds.md\n"
+
+_JOB = """\
+apiVersion: shipway.dev/v1alpha1
+kind: ModelJob
+metadata:
+  name: {name}
+spec:
+  command: ["python", "train.py"]
+  model: {name}   # what train.py leaves in $SHIPWAY_OUTPUT_DIR becomes {name}:1, {name}:2, ...
+  # evaluate: {{metric: accuracy, min: 0.9, notWorseThan: champion}}   # else the version is kept, not rolled out
+"""
+
+_MODEL = """\
+apiVersion: shipway.dev/v1alpha1
+kind: Model
+metadata:
+  name: {name}
+spec:
+  source:
+    files: [{files}]   # becomes {name}:1 as it is
+"""
+
+_SERVICE = """\
+apiVersion: shipway.dev/v1alpha1
+kind: ModelService
+metadata:
+  name: {name}
+spec:
+  model: {name}   # the newest version that passed its gate; pin one with {name}:1
+  replicas: 1
+"""
+
+_SERVER = """\
+apiVersion: shipway.dev/v1alpha1
+kind: ModelService
+metadata:
+  name: {name}
+spec:
+  command: {command}{note}
+  port: 8080   # in a container; on this machine $(PORT) is a free one
+  replicas: 1
+"""

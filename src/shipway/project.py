@@ -1,0 +1,237 @@
+"""A project folder to objects that the hub can take: digests for file sets, lines for requirements files.
+
+After :func:`read` nothing looks at the working tree by name again: the objects name snapshots, and each
+snapshot is written as a tar only when the hub lacks it.
+
+Which files an object gets when its YAML does not say:
+
+- a job: all, less those that a service claims for itself and the job's command does not name, so that
+  editing the predictor does not train again;
+- a service with a command: all; with a predictor: that file; with a model alone: none.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from shipway.errors import InvalidObject, NotFound, UserError
+from shipway.kinds import JobInput, Model, ModelJob, ModelService, Object, Source
+from shipway.kinds.document import Document, documents
+from shipway.kinds.load import check, load
+from shipway.snapshot import SnapshotFile, collect, collect_path, write_tar
+
+FILE = "shipway.yaml"
+REQUIREMENTS = "requirements.txt"
+
+_IN_MEMORY = 8 << 20  # bytes of a tar that need no temporary file
+
+_Kind = TypeVar("_Kind", bound=Object)
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Files that were chosen, and the digest of their tar."""
+
+    digest: str
+    files: tuple[SnapshotFile, ...]
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The tar, from its start; large ones lie in a temporary file. Raises UserError when a file changed since."""
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as tar:
+            if write_tar(self.files, tar) != self.digest:  # type: ignore[arg-type]  # has all that BinaryIO needs
+                raise UserError("a file changed while it was being uploaded", next_step="run the command again")
+            tar.seek(0)
+            yield tar  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Objects with every file set replaced by a digest, and the snapshots by digest."""
+
+    folder: Path
+    file: Path
+    objects: tuple[Object, ...]
+    snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
+
+
+def read(path: Path) -> Project:
+    """The project of a folder, or of a YAML file with its folder. Raises NotFound, InvalidObject, UserError."""
+    file = _file(path)
+    return from_text(_text(file), file)
+
+
+def declared(path: Path) -> list[Object]:
+    """The objects as written, without a look at any other file. Raises NotFound, InvalidObject, UserError."""
+    file = _file(path)
+    return load(_text(file), str(file))
+
+
+def from_text(text: str, file: Path) -> Project:
+    """The same of a text that stands for ``file``; names in it are relative to the file's folder."""
+    found = documents(text, str(file))
+    objects = check(found, str(file))
+    resolver = _Resolver(file.parent, objects)
+    resolved = tuple(resolver.resolve(obj, document) for obj, document in zip(objects, found, strict=True))
+    return Project(file.parent, file, resolved, resolver.snapshots)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise NotFound(f"{path} does not exist", next_step="name a folder that has a shipway.yaml")
+    file = path / FILE
+    if not file.is_file():
+        # "examples/digits", not ".", is what the user can paste.
+        where = f" {path}" if path != Path() else ""
+        raise NotFound(f"there is no {FILE} in {path.resolve()}", next_step=f"shipway init{where} writes one")
+    return file
+
+
+def requirement_lines(file: Path, seen: frozenset[Path] = frozenset()) -> tuple[str, ...]:
+    """The lines of a requirements file that say something, with ``-r`` files in place.
+
+    Source: pip's requirements file format. Raises UserError when a file is missing or includes itself.
+    """
+    if file.resolve() in seen:
+        raise UserError(f"{file.name} includes itself")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file.name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    found: list[str] = []
+    for raw in text.replace("\\\n", "").splitlines():
+        line = raw if not raw.lstrip().startswith("#") else ""
+        line = line.partition(" #")[0].strip()
+        option, _, other = line.replace("=", " ").partition(" ")
+        if option in ("-r", "--requirement"):
+            found += requirement_lines(file.parent / other.strip(), seen | {file.resolve()})
+        elif line:
+            found.append(line)
+    return tuple(found)
+
+
+class _Resolver:
+    """Replaces file sets by digests, object by object, and keeps the snapshots."""
+
+    def __init__(self, folder: Path, objects: Sequence[Object]) -> None:
+        self.snapshots: dict[str, Snapshot] = {}
+        self._folder = folder
+        self._claimed = [pattern for obj in objects if isinstance(obj, ModelService) for pattern in _claimed_by(obj)]
+
+    def resolve(self, obj: Object, document: Document) -> Object:
+        match obj:
+            case ModelJob():
+                return self._job(obj, document)
+            case ModelService():
+                return self._service(obj, document)
+            case Model() if obj.spec.source is not None:
+                return _with_spec(obj, source=self._source(obj.spec.source, document))
+            case _:
+                return obj
+
+    def _job(self, job: ModelJob, document: Document) -> ModelJob:
+        source = job.spec.source
+        if source.digest is None and "files" not in source.model_fields_set:
+            files = self._at(document, ("spec", "source"), lambda: self._unclaimed(job.spec.command))
+            source = source.model_copy(update={"digest": self._keep(files)})
+        return _with_spec(
+            job,
+            source=self._source(source, document),
+            inputs={name: self._input(name, one, document) for name, one in job.spec.inputs.items()},
+            requirements=self._requirements(job.spec.requirements, document),
+        )
+
+    def _service(self, service: ModelService, document: Document) -> ModelService:
+        spec = service.spec
+        source = spec.source
+        if source is None and spec.predictor:
+            source = self._predictor(spec.predictor, document)
+        elif source is None and spec.command:
+            files = self._at(document, ("spec", "source"), lambda: collect(self._folder, ("**", f"!{FILE}")))
+            source = Source(digest=self._keep(files))
+        return _with_spec(
+            service,
+            source=self._source(source, document) if source is not None else None,
+            requirements=self._requirements(spec.requirements, document),
+        )
+
+    def _predictor(self, predictor: str, document: Document) -> Source:
+        file, colon, name = predictor.partition(":")
+        if not colon or not file.endswith(".py") or not name.isidentifier():
+            problem = f"{predictor!r} is not a predictor: write FILE.py:Class, like predictor.py:Digits"
+            raise InvalidObject([document.error(("spec", "predictor"), problem)])
+        self._at(document, ("spec", "predictor"), lambda: collect(self._folder, (file,)))
+        return Source(files=(file,))
+
+    def _source(self, source: Source, document: Document) -> Source:
+        """The source with its digest; one that has a digest already names a snapshot of an earlier time."""
+        if source.digest is not None:
+            return source
+        files = self._at(document, ("spec", "source", "files"), lambda: collect(self._folder, source.files))
+        return source.model_copy(update={"digest": self._keep(files)})
+
+    def _input(self, name: str, one: JobInput, document: Document) -> JobInput:
+        if one.digest is not None:
+            return one
+        place = ("spec", "inputs", name, "path")
+        files = self._at(document, place, lambda: collect_path(self._folder / Path(one.path).expanduser()))
+        return one.model_copy(update={"digest": self._keep(files)})
+
+    def _requirements(self, wanted: str | tuple[str, ...] | None, document: Document) -> tuple[str, ...] | None:
+        if isinstance(wanted, tuple):
+            return wanted
+        if wanted is None and not (self._folder / REQUIREMENTS).is_file():
+            return None
+        file = self._folder / (wanted or REQUIREMENTS)
+        return self._at(document, ("spec", "requirements"), lambda: requirement_lines(file))
+
+    def _unclaimed(self, command: Iterable[str]) -> tuple[SnapshotFile, ...]:
+        claimed: set[str] = set()
+        for pattern in self._claimed:
+            with suppress(UserError):  # a pattern that matches nothing is told where the service is resolved
+                claimed |= {file.name for file in collect(self._folder, (pattern,))}
+        left = claimed - {word.removeprefix("./") for word in command}
+        return tuple(one for one in collect(self._folder, ("**", f"!{FILE}")) if one.name not in left)
+
+    def _keep(self, files: tuple[SnapshotFile, ...]) -> str:
+        with Path(os.devnull).open("wb") as nowhere:
+            digest = write_tar(files, nowhere)
+        self.snapshots[digest] = Snapshot(digest, files)
+        return digest
+
+    def _at(self, document: Document, path: tuple[str, ...], act: Callable[[], _Result]) -> _Result:
+        """What ``act`` returns; a UserError of it is told with file and line."""
+        try:
+            return act()
+        except UserError as error:
+            raise InvalidObject([document.error(path, error.message)], next_step=error.next_step) from None
+
+
+def _claimed_by(service: ModelService) -> tuple[str, ...]:
+    """The patterns of files that are the service's own: named one by one, not "everything"."""
+    if service.spec.source is not None:
+        files = [one.removeprefix("./") for one in service.spec.source.files]
+        return tuple(one for one in files if one not in ("*", "**", ".", "") and not one.startswith("!"))
+    return (service.spec.predictor.partition(":")[0],) if service.spec.predictor else ()
+
+
+def _with_spec(obj: _Kind, **changes: Any) -> _Kind:
+    return obj.model_copy(update={"spec": obj.spec.model_copy(update=changes)})
