@@ -68,7 +68,7 @@ class Workload:
     environment: Environment | None = Environment()
     source: str | None = None  # digest; its files are the working directory
     model: str | None = None  # digest; its folder is $SHIPWAY_MODEL_DIR
-    inputs: Mapping[str, str] = field(default_factory=lambda: _EMPTY)  # name -> digest
+    inputs: Mapping[str, str] = field(default_factory=lambda: _EMPTY)  # name -> digest, or digest/file of it
     serves: bool = False  # each replica gets a port, as $PORT
     startup: HttpProbe | None = None
     readiness: HttpProbe | None = None

@@ -182,6 +182,15 @@ def test_a_failure_without_retries_is_final(observed: Observed, reason: str, mes
     assert (decision.action, decision.reason, decision.message) == ("fail", reason, message)
 
 
+def test_the_replica_that_failed_first_is_blamed() -> None:
+    stopped = Replica(0, "Exited", signal=15, reason="Stopped")
+    broken = Replica(1, "Exited", exit_code=7, reason="Error")
+    job = started(make_job(replicas=2))
+    gang = Observed("w", DIGEST, "Failed", (stopped, broken), reason="Error")
+    decision = step(job, seen(job, observed=gang), NOW)
+    assert decision.message == "the code ended with exit code 7"
+
+
 def test_retries_back_off_and_end() -> None:
     job = started(make_job(retries=2))
     delays = []

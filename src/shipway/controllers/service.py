@@ -126,7 +126,7 @@ class ServiceController:
         seen = [await self._see(one) for one in self._revisions(service)]
         route = ensure(self.store, Route(metadata=ObjectMeta(name=service.name), spec=RouteSpec(service=service.name)))
         decided = step(wanted, seen, route.spec.backends, route.status.live_backends, now)
-        # Processes first: a hub killed between the two repeats the step, and none of its ends is mistaken for a new one's.
+        # Processes first: a hub killed between the two repeats the step, and takes no old end for a new one's.
         await self._scale(seen, decided)
         for name, outcome in decided.transitions.items():
             self._transition(service, name, outcome, wanted, now)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from shipway.bundle import Environment, HttpProbe, Limits, Workload
-from shipway.kinds import EnvVars, FromSecret, ModelJob, Probe, Resources, Revision, Run
+from shipway.kinds import EnvVars, FromSecret, JobInput, ModelJob, Probe, Resources, Revision, Run
 from shipway.kinds.quantity import cpu_cores, memory_bytes
 
 MODEL_SERVER = ("python", "-m", "shipway.runtime.server")
@@ -40,7 +40,7 @@ def job_workload(job: ModelJob, run: Run) -> Workload:
         secret_env=secret,
         environment=Environment(_lines(spec.requirements)),
         source=spec.source.digest,
-        inputs={name: one.digest or "" for name, one in spec.inputs.items()},
+        inputs={name: _input(one) for name, one in spec.inputs.items()},
         limits=_limits(spec.resources),
         timeout=spec.timeout,
     )
@@ -81,6 +81,10 @@ def revision_workload(revision: Revision, replicas: int) -> Workload:
         limits=_limits(template.resources),
         grace_period=template.grace_period,
     )
+
+
+def _input(one: JobInput) -> str:
+    return f"{one.digest}/{one.file}" if one.file else one.digest or ""
 
 
 def _split(env: EnvVars) -> tuple[dict[str, str], Mapping[str, tuple[str, str]]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from shipway.bundle import Observed
+from shipway.bundle import Observed, Replica
 from shipway.jobs.fingerprint import difference, fingerprint
 from shipway.kinds import RETRAIN, CacheTtl, ModelJob, ModelVersion, Run
 
@@ -133,7 +133,7 @@ def _follow(job: ModelJob, run: Run, observed: Observed | None, now: datetime) -
 
 
 def _failed(job: ModelJob, run: Run, observed: Observed, now: datetime) -> Decision:
-    culprit = next((one for one in observed.replicas if one.exit_code or one.signal), None)
+    culprit = _culprit(observed)
     ended = run.model_copy(
         update={
             "exit_code": culprit.exit_code if culprit else None,
@@ -149,6 +149,12 @@ def _failed(job: ModelJob, run: Run, observed: Observed, now: datetime) -> Decis
         data = {"attempt": run.attempt, "retries": job.spec.retries, "delay": delay}
         return Decision("retry", reason, message, run=waiting, data=data, wake_at=waiting.retry_at)
     return Decision("fail", reason, message, run=ended, data={"attempts": run.attempt})
+
+
+def _culprit(observed: Observed) -> Replica | None:
+    """The replica that failed: when one does, the others of its gang are stopped, and they end badly too."""
+    ended = [one for one in observed.replicas if one.exit_code or one.signal]
+    return next((one for one in ended if one.reason == observed.reason), ended[0] if ended else None)
 
 
 def _end_in_words(run: Run) -> str:

@@ -17,10 +17,11 @@ JobPhase = Literal["Pending", "Running", "Packing", "Succeeded", "Failed"]
 
 
 class JobInput(Value):
-    """A file or folder that the job reads. The CLI takes a snapshot of ``path`` and writes ``digest``."""
+    """A file or folder that the job reads. The CLI takes a snapshot of ``path`` and writes the other two."""
 
     path: str
     digest: DigestStr | None = None
+    file: str | None = None  # its name, when the input is one file and not a folder
 
 
 class CacheTtl(Value):

@@ -34,7 +34,7 @@ def test_references() -> None:
 
 def test_a_replica_gets_user_variables_but_keeps_the_contract() -> None:
     plan = {
-        "argv": ["run", "$(PORT)", "$(TOKEN)", "$(MINE)"],
+        "argv": ["run", "$(PORT)", "$(TOKEN)", "$(MINE)", "$(HEADER)"],
         "contract": {"SHIPWAY_WORKLOAD": "w"},
         "inherited": {"PATH": "/bin", "LANG": "C"},
         "env": {"MINE": "$(SHIPWAY_WORKLOAD):$(PORT)", "LANG": "de", "PORT": "1", "HEADER": "Bearer $(TOKEN)"},
@@ -53,7 +53,7 @@ def test_a_replica_gets_user_variables_but_keeps_the_contract() -> None:
         "PORT": "20001",
         "HOST": "127.0.0.1",
     }
-    assert argv_of(plan, env) == ["run", "20001", "$(TOKEN)", "w:20001"]
+    assert argv_of(plan, 1, 3, 20001) == ["run", "20001", "$(TOKEN)", "w:20001", "Bearer $(TOKEN)"]
 
 
 def test_no_port_without_one() -> None:

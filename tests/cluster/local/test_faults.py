@@ -381,8 +381,10 @@ def test_secrets_reach_the_replica_and_nothing_else(home: Place) -> None:
     file = home.home / "secrets" / "upstream" / "API_KEY"
     file.parent.mkdir(parents=True)
     file.write_text("s3cret")
+    # Spelled backwards, or the search below would find it in the program.
     program = (
-        "import os, sys; print(os.environ['KEY'] == 's3cret', os.environ.get('AWS_SECRET_ACCESS_KEY'), *sys.argv[1:])"
+        "import os, sys; "
+        "print(os.environ['KEY'][::-1] == 'terc3s', os.environ.get('AWS_SECRET_ACCESS_KEY'), *sys.argv[1:])"
     )
 
     async def scenario() -> None:

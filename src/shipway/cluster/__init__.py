@@ -1,0 +1,1 @@
+"""Places that run workloads: implementations of the Cluster port."""

@@ -1,0 +1,10 @@
+"""Workloads as processes on this machine, and the Python environments that they run in."""
+
+from __future__ import annotations
+
+from shipway.cluster.local.cluster import LocalCluster
+from shipway.cluster.local.environments import UvEnvironments
+from shipway.cluster.local.interpreter import Environments, Interpreter
+from shipway.cluster.local.pip_reader import PipReader
+
+__all__ = ["Environments", "Interpreter", "LocalCluster", "PipReader", "UvEnvironments"]

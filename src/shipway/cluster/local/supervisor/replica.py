@@ -1,0 +1,297 @@
+"""One replica: started, probed, ended, and (a server) started again on the same port."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+
+from . import identity, ports
+from .backoff import next_restart
+from .cgroups import Cgroup, in_words
+from .environment import argv_of, environment_of
+from .health import NEVER, Health, Probe
+from .logs import LogFile
+from .output import Output
+from .probes import Attempt
+from .spawn import spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import selectors
+    from collections.abc import Callable, Container
+    from typing import Any
+
+MODEL_CANNOT_BE_LOADED = 3  # docs/contract.md: the one exit code after which a server is not restarted
+_PORT_PATIENCE = 0.5
+_SWEEP_PATIENCE = 2.0
+
+
+class Site:
+    """What the replicas of a workload share."""
+
+    def __init__(
+        self,
+        directory: str,
+        plan: dict[str, Any],
+        selector: selectors.BaseSelector,
+        cgroup: Callable[[int], Cgroup | None],
+    ) -> None:
+        self.directory = directory
+        self.plan = plan
+        self.selector = selector
+        self.cgroup = cgroup
+        self.replicas = 0  # how many are wanted now
+        self.ends = 0  # how often a replica has ended: each time the status must reach the disk
+        self.record: Callable[[], None] = lambda: None  # writes the status down
+        self.taken: Callable[[], Container[int]] = lambda: ()  # ports of the other replicas
+
+
+class Replica:
+    """``state``: ``waiting`` for its start, ``running``, ``stopping`` (SIGTERM was sent), ``ended`` for good."""
+
+    def __init__(self, index: int, port: int | None, site: Site, now: float) -> None:
+        self.index = index
+        self.port = port
+        self.state = "waiting"
+        self.leaving = False  # it is to end for good
+        self.restarts = 0
+        self.pid: int | None = None
+        self.exit_code: int | None = None
+        self.signal: int | None = None
+        self.reason = ""
+        self.message = ""
+        self.unenforced: dict[str, str] = {}
+        self._site = site
+        self._start_time: int | None = None
+        self._start_at = now
+        self._port_deadline = NEVER
+        self._began = now
+        self._kill_at = NEVER
+        self._sweep_until = NEVER
+        self._failures = 0
+        self._starts = 0
+        self._doom = ""
+        self._health = Health({}, now)
+        self._attempts: list[Attempt] = []
+        self._output: Output | None = None
+        self._ooms = 0
+        self._cgroup = site.cgroup(index)
+        log = site.plan["log"]
+        self._log = LogFile(f"{site.directory}/logs/replica-{index}.log", size=log["size"], files=log["files"])
+        if self._cgroup is not None:
+            self.unenforced = self._cgroup.create(site.plan["limits"])
+
+    @property
+    def phase(self) -> str:
+        """As in ``bundle.ReplicaPhase``."""
+        if self.state == "running":
+            return self._health.phase
+        if self.state == "waiting":
+            return "BackOff" if self._starts else "Starting"
+        return "Stopping" if self.state == "stopping" else "Exited"
+
+    @property
+    def succeeded(self) -> bool:
+        return self.state == "ended" and self.exit_code == 0
+
+    @property
+    def gone(self) -> bool:
+        """Ended, and nothing of it is left in its cgroup."""
+        return self.state == "ended" and self._sweep_until == NEVER
+
+    @property
+    def wake_at(self) -> float:
+        """When :meth:`tick` must be called at the latest."""
+        if self.state == "waiting":
+            return self._start_at
+        if self.state == "ended":
+            return NEVER if self.gone else 0.05 + self._began
+        deadlines = [attempt.deadline for attempt in self._attempts]
+        return min([self._kill_at, self._health.wake_at if self.state == "running" else NEVER, *deadlines])
+
+    def describe(self) -> dict[str, Any]:
+        """Its part of the status."""
+        unready = self.state == "running" and self._health.phase == "NotReady"
+        return {
+            "index": self.index,
+            "phase": self.phase,
+            "port": self.port,
+            "pid": self.pid,
+            "start_time": self._start_time,
+            "restarts": self.restarts,
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "reason": "ReadinessProbeFailed" if unready else self.reason,
+            "message": self._health.message if unready else self.message or self._health.message,
+        }
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        if self.state == "waiting" and now >= self._start_at:
+            self._start(now)
+        if self.state in ("running", "stopping"):
+            self._reap(now)
+        if self.state in ("running", "stopping"):
+            self._probe(now)
+        if self.state == "stopping" and now >= self._kill_at:
+            self._kill_at = NEVER
+            self._kill()
+        if self.state == "ended" and not self.gone:
+            self._sweep(now)
+
+    def stop(self, reason: str, now: float) -> None:
+        """End it for good: SIGTERM, the grace period, SIGKILL."""
+        self.leaving = True
+        if self.state == "waiting":
+            self.reason = self.reason or reason
+            self._end_for_good(now)
+        elif self.state == "running":
+            self._doom = reason
+            self._terminate(now)
+
+    def stay(self) -> None:
+        """It was to end, and is wanted again: it starts anew when its end is through."""
+        self.leaving = False
+
+    def _start(self, now: float) -> None:
+        if self.port is not None and not self._port_is_ours(now):
+            return
+        self.restarts += 1 if self._starts else 0
+        self._starts += 1
+        self._began, self._doom, self._kill_at = now, "", NEVER
+        self._ooms = self._cgroup.oom_kills() if self._cgroup else 0
+        plan = self._site.plan
+        try:
+            which = (plan, self.index, self._site.replicas, self.port)
+            run = spawn(argv_of(*which), environment_of(*which), plan["cwd"], self._on_record)
+        except OSError as error:
+            self.pid = self._start_time = None
+            self.exit_code, self.signal = 127, None
+            # With a file's name it is a secret that is gone, not the command.
+            reason = "CommandNotFound" if error.errno == errno.ENOENT and not error.filename else "CannotStart"
+            self._ended(reason, f"{error.filename or plan['argv'][0]}: {error.strerror}", now)
+            return
+        self.state = "running"
+        self._health = Health(plan["probes"] if self.port is not None else {}, now)
+        self._output = Output(self._site.selector, self._log, run.stdout, run.stderr)
+
+    def _on_record(self, pid: int) -> None:
+        self.pid, self._start_time = pid, identity.start_time(pid)
+        if self._cgroup is not None:
+            self._cgroup.add(pid)
+        self._site.record()
+
+    def _port_is_ours(self, now: float) -> bool:
+        """A stranger's port is left to him; our own end may take a moment to give it back."""
+        if self.port is None or ports.is_free(self.port):
+            self._port_deadline = NEVER
+            return True
+        self._port_deadline = min(self._port_deadline, now + _PORT_PATIENCE)
+        if now < self._port_deadline:
+            self._start_at = now + 0.05
+            return False
+        self._port_deadline = NEVER
+        self.port = ports.find_free(self._site.taken())
+        return True
+
+    def _probe(self, now: float) -> None:
+        for attempt in [one for one in self._attempts if one.deadline <= now]:
+            attempt.expire()
+        self._attempts = [one for one in self._attempts if not one.closed]
+        if self.state != "running":
+            return
+        if self._health.phase == "Ready":
+            self.reason = self.message = ""
+        if self.port is None:
+            return
+        if self._health.doom:
+            self._doom = self.reason = self._health.doom
+            self.message = self._health.message
+            self._terminate(now)
+            return
+        for probe in self._health.due(now):
+            self._attempts.append(
+                Attempt(self._site.selector, self.port, probe.path, now + probe.timeout, self._answer(probe, now))
+            )
+
+    def _answer(self, probe: Probe, asked_at: float) -> Callable[[bool, str], None]:
+        health = self._health
+
+        def note(passed: bool, message: str) -> None:
+            # Answers are dated by their question: the loop's clock, not a second one, moves the replica.
+            if passed:
+                health.passed(probe, asked_at)
+            else:
+                health.failed(probe, message, asked_at)
+
+        return note
+
+    def _terminate(self, now: float) -> None:
+        self.state = "stopping"
+        self._kill_at = now + self._site.plan["grace"]
+        if self.pid is not None:
+            identity.kill_group(self.pid, signal.SIGTERM)
+
+    def _kill(self) -> None:
+        if self.pid is not None:
+            identity.kill_group(self.pid)
+        if self._cgroup is not None:
+            self._cgroup.kill()
+
+    def _reap(self, now: float) -> None:
+        if self.pid is None:
+            return
+        # Look first and reap later: as a zombie it keeps its pid, so that its group can still be named.
+        if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return
+        self._kill()
+        _, status = os.waitpid(self.pid, 0)
+        self.pid = self._start_time = None
+        if self._output is not None:
+            self._output.finish()
+        code = os.waitstatus_to_exitcode(status)
+        self.exit_code, self.signal = (code, None) if code >= 0 else (None, -code)
+        self._ended(*self._why(code), now)
+
+    def _why(self, code: int) -> tuple[str, str]:
+        if self._cgroup is not None and code != 0 and self._cgroup.oom_kills() > self._ooms:
+            limit = in_words("memory", self._site.plan["limits"]["memory"] or 0)
+            return "OOMKilled", f"killed by the kernel at the memory limit of {limit}"
+        if self._doom:
+            return self._doom, self.message
+        if self._site.plan["mode"] == "server" and code == MODEL_CANNOT_BE_LOADED:
+            return "ModelNotLoaded", self._output.last_error if self._output else ""
+        if code < 0:
+            return "Error", f"ended by signal {-code} ({signal.strsignal(-code)})"
+        return ("Error", f"exited with code {code}") if code else ("Completed", "")
+
+    def _ended(self, reason: str, message: str, now: float) -> None:
+        self.reason, self.message = reason, message
+        self._site.ends += 1
+        for attempt in self._attempts:
+            attempt.close()
+        self._attempts = []
+        healthy = self._health.healthy_for(now)
+        self._health = Health({}, now)
+        if self.leaving or self._site.plan["mode"] == "job" or reason == "ModelNotLoaded":
+            self._end_for_good(now)
+            return
+        self._failures, delay = next_restart(self._failures, now - self._began, healthy)
+        wanted_again = self._doom == "ScaledDown"
+        self.state, self._start_at = "waiting", now if wanted_again else now + delay
+
+    def _end_for_good(self, now: float) -> None:
+        self.state = "ended"
+        self._log.close()
+        if self._cgroup is not None:
+            self._sweep_until = now + _SWEEP_PATIENCE
+            self._sweep(now)
+
+    def _sweep(self, now: float) -> None:
+        """Remove the cgroup; processes that were just killed may need a moment to leave it."""
+        self._began = now
+        if self._cgroup is None or self._cgroup.remove() or now >= self._sweep_until:
+            self._sweep_until = NEVER
+            return
+        self._cgroup.kill()
