@@ -128,6 +128,7 @@ def compose(where: Settings) -> Hub:
             "live": traffic.last.live,
             "reason": traffic.last.reason,
             "message": traffic.last.message,
+            "restarts": traffic.restarts,
         },
         artifacts=Snapshots(layout),
         model_detail=views.model_detail,

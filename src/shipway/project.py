@@ -192,8 +192,9 @@ class _Resolver:
         if one.digest is not None:
             return one
         place = ("spec", "inputs", name, "path")
-        files = self._at(document, place, lambda: collect_path(self._folder / Path(one.path).expanduser()))
-        return one.model_copy(update={"digest": self._keep(files)})
+        path = self._folder / Path(one.path).expanduser()
+        files = self._at(document, place, lambda: collect_path(path))
+        return one.model_copy(update={"digest": self._keep(files), "file": path.name if path.is_file() else None})
 
     def _requirements(self, wanted: str | tuple[str, ...] | None, document: Document) -> tuple[str, ...] | None:
         if isinstance(wanted, tuple):

@@ -71,7 +71,7 @@ def test_the_public_names_are_sorted_and_exist() -> None:
 
 
 def test_an_unknown_name_says_what_there_is() -> None:
-    with pytest.raises(AttributeError, match="it has Predictor"):
+    with pytest.raises(AttributeError, match="it has BadInput, Predictor"):
         shipway.nothing  # noqa: B018
 
 

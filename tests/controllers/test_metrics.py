@@ -37,6 +37,10 @@ def test_anything_else_is_log(text: str) -> None:
     assert parse(line(text), "J/x", "r") == []
 
 
+def test_text_before_the_frame_does_not_hide_it() -> None:
+    assert len(parse(line('half a line\x1eshipway-metrics {"metrics": {"a": 1}}'), "J/x", "r")) == 1
+
+
 def test_stderr_is_no_metric() -> None:
     assert parse(line('\x1eshipway-metrics {"metrics": {"a": 1}}', "stderr"), "J/x", "r") == []
 

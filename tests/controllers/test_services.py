@@ -116,13 +116,13 @@ def test_scaling_makes_no_revision_and_leaves_the_gateway_first(tmp_path: Path) 
         await world.service(replicas=3)
         assert world.cluster.workload("digits-00001").replicas == 3
         await world.make_ready("digits-00001")
-        assert len(world.gateway.table.upstreams[0].endpoints) == 3
+        assert world.endpoints() == 3
         world.outage(GatewayState(False, "Unreachable", "killed"))
         await world.service(replicas=1)
         assert world.cluster.workload("digits-00001").replicas == 3
         world.outage(None)
         await world.advance(1.0)
-        assert len(world.gateway.table.upstreams[0].endpoints) == 1
+        assert world.endpoints() == 1
         assert world.cluster.workload("digits-00001").replicas == 1
 
     play(tmp_path, scene)
@@ -133,10 +133,10 @@ def test_a_killed_replica_leaves_the_gateway_and_comes_back(tmp_path: Path) -> N
         await serving(world, replicas=2)
         world.cluster.kill("digits-00001", 1)
         await world.settle()
-        assert len(world.gateway.table.upstreams[0].endpoints) == 1
+        assert world.endpoints() == 1
         assert world.service_now().status.ready_replicas == 1
         await world.make_ready("digits-00001")
-        assert len(world.gateway.table.upstreams[0].endpoints) == 2
+        assert world.endpoints() == 2
 
     play(tmp_path, scene)
 

@@ -153,6 +153,10 @@ class World:
         self.cluster.set_ready(revision)
         await self.settle()
 
+    def endpoints(self) -> int:
+        """How many replicas the gateway sends requests to."""
+        return len(self.gateway.table.upstreams[0].endpoints)
+
     def outage(self, state: GatewayState | None) -> None:
         """The gateway answers with this state from now on; None ends that."""
         self.gateway.outage = state

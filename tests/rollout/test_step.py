@@ -121,9 +121,13 @@ def test_draining_without_a_condition_counts_as_long_ago() -> None:
         (observed(Replica(0, "Exited", exit_code=3)), "Error", "replica 0 ended with exit code 3"),
         (observed(Replica(0, "Exited", exit_code=3, message="truncated")), "Error", "truncated"),
         (observed(Replica(0, "BackOff", restarts=3, signal=11)), "Error", "replica 0 was ended by signal 11"),
-        (observed(Replica(0, "Starting", restarts=3, reason="StartupProbeFailed", exit_code=1)), "StartupProbeFailed", "replica 0 ended with exit code 1"),
+        (
+            observed(Replica(0, "Starting", restarts=3, reason="LivenessProbeFailed", message="?")),
+            "LivenessProbeFailed",
+            "?",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_revision_that_cannot_start_is_given_up(seen: Observed, reason: str, message: str) -> None:
     made = decide(RevisionSeen(ready("s-1"), observed("Ready")), RevisionSeen(starting(), seen), asked=OLD, live=OLD)
     assert made.transitions["s-2"].phase == "Failed"

@@ -77,7 +77,7 @@ def serve(tmp_path: Path, free_port: int) -> Iterator[Serve]:
 
     def start(model_dir: Path | None = None, predictor: str | None = None, **env: str) -> Served:
         settings = {
-            "PATH": os.environ["PATH"],
+            **os.environ,
             "PORT": str(free_port),
             "SHIPWAY_MODEL_NAME": "digits",
             "SHIPWAY_MODEL_VERSION": "2",

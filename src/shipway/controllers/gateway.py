@@ -6,13 +6,15 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shipway.bundle import Workload
+from shipway.bundle import Observed, Workload
 from shipway.controllers.recorder import Recorder
 from shipway.controllers.updates import all_of, update
 from shipway.kinds import Route
 from shipway.ports import Clock, Cluster, Gateway, Store
 from shipway.routing import plan
 from shipway.traffic import GatewayState
+
+SUBJECT = "Gateway/gateway"
 
 _RETRY = timedelta(milliseconds=200)  # while Envoy starts, or after it died
 
@@ -28,6 +30,7 @@ class GatewayController:
     workload: Workload
     recorder: Recorder
     last: GatewayState = GatewayState(False, "Idle", "no service has a route yet")
+    restarts: int = 0  # of Envoy, since it was brought up
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def reconcile(self, name: str) -> datetime | None:
@@ -40,6 +43,7 @@ class GatewayController:
         if not routes and await self.cluster.observe(self.workload.name) is None:
             return None
         observed = {one.name: one for one in await self.cluster.list()}
+        self._count_restarts(observed.get(self.workload.name))
         # Files first: an Envoy that starts, or starts again, finds them.
         state = await self.gateway.apply(plan(routes, observed))
         if routes:
@@ -47,18 +51,31 @@ class GatewayController:
         if not state.live and state.reason == "Unreachable":
             state = await self._ended(state)
         self.last = state
-        self.recorder.decision("Gateway/gateway", state.reason, state.message)
+        self.recorder.decision(SUBJECT, state.reason, state.message)
         for route in routes:
             self._mark(route, state)
         return None if state.live or not routes else self.clock.now() + _RETRY
 
+    def _count_restarts(self, seen: Observed | None) -> None:
+        """Every end of Envoy broke the connections that it held: that must be told, also by the next hub."""
+        self.restarts = max((one.restarts for one in seen.replicas), default=0) if seen is not None else 0
+        if seen is None or not self.restarts:
+            return
+        last = seen.replicas[0]
+        how = f"by signal {last.signal}" if last.signal is not None else f"with exit code {last.exit_code}"
+        message = f"Envoy ended {how} and was started again; the connections that it held broke"
+        since = seen.started_at.isoformat() if seen.started_at else None
+        data = {"restarts": self.restarts, "since": since, "signal": last.signal, "exitCode": last.exit_code}
+        self.recorder.event(SUBJECT, "GatewayRestarted", message, data)
+
     async def _ended(self, state: GatewayState) -> GatewayState:
-        """A silent gateway whose process keeps ending says why in its log."""
+        """A silent gateway whose process has ended says why: in its log, or by its exit."""
         seen = await self.cluster.observe(self.workload.name)
-        ended = seen is not None and any(one.restarts for one in seen.replicas)
+        ended = [one for one in seen.replicas if one.restarts or one.phase == "BackOff"] if seen is not None else []
         if seen is None or not ended:
             return state
-        return GatewayState(False, "GatewayEnded", f"Envoy ended: {seen.tail.strip() or state.message}")
+        why = seen.tail.strip() or ended[0].message or state.message
+        return GatewayState(False, "GatewayEnded", f"Envoy ended: {why}")
 
     def _mark(self, route: Route, state: GatewayState) -> None:
         now = self.clock.now()

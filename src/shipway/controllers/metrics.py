@@ -19,10 +19,12 @@ log = logging.getLogger(__name__)
 
 def parse(line: LogLine, subject: str, run: str) -> list[MetricPoint]:
     """The points of one line of log; none when it is no metric line or is malformed."""
-    if line.stream != "stdout" or not line.text.startswith(FRAME):
+    # Not only at the start: another thread's print may have left its text on the line before.
+    _, found, frame = line.text.partition(FRAME)
+    if line.stream != "stdout" or not found:
         return []
     try:
-        document = json.loads(line.text.removeprefix(FRAME))
+        document = json.loads(frame)
         values = document["metrics"].items()
         step = document.get("step")
         return [

@@ -84,16 +84,16 @@ def judge_version(
     now: datetime,
 ) -> None:
     """Mirror the versions, record the verdict on one of them, and move the champion if it passed."""
+
+    def change(one: Model) -> Model:
+        return one.mark_versions(listed, now).mark_judged(number, verdict.gate, verdict.reason)
+
     before = ensure(store, Model(metadata=ObjectMeta(name=name)))
-    after = update(
-        store, Model, name, lambda one: one.mark_versions(listed, now).mark_judged(number, verdict.gate, verdict.reason)
-    )
-    if after is None:
-        return
-    old, new = before.status.aliases.get(CHAMPION), after.status.aliases.get(CHAMPION)
+    old, new = before.status.aliases.get(CHAMPION), change(before).status.aliases.get(CHAMPION)
     if old != new:
         data = {"from": old, "to": new, "gate": verdict.gate}
-        recorder.ledger(subject_of(after), "ChampionMoved", f"champion is {name}:{new} now: {verdict.reason}", data)
+        recorder.ledger(subject_of(before), "ChampionMoved", f"champion is {name}:{new} now: {verdict.reason}", data)
+    update(store, Model, name, change)
 
 
 def rival_of(store: Store, job: ModelJob, besides: int | None = None) -> tuple[str, Mapping[str, float] | None]:

@@ -213,12 +213,12 @@ class ServiceController:
                 )
             return one
 
-        before = service.status.ready_revision
-        after = self._write(service, change)
-        if after is not None and after.status.ready_revision != before:
+        before, after = service.status.ready_revision, change(service).status.ready_revision
+        if after != before:
             data = {"from": before, "to": serving, "model": model.model_dump(mode="json") if model else None}
             what = f"{serving} ({model.name}:{model.version})" if model else serving
             self.recorder.ledger(subject_of(service), "Live", f"all traffic goes to {what}", data)
+        self._write(service, change)
 
     def _write(self, service: ModelService, change: Callable[[ModelService], ModelService]) -> ModelService | None:
         # A spec that was applied meanwhile has its own pass: this one must not claim its generation.

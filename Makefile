@@ -1,0 +1,59 @@
+# The README's commands and the ones that CI calls. Each works from a fresh clone with Python 3.11+ and nothing else.
+PYTHON ?= python3
+WORKERS ?= auto
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
+PURE := jobs rollout routing
+
+.PHONY: help demo test test-all cover lint format bench clean
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/installed ## train, version and serve examples/digits
+	@$(BIN)/shipway up examples/digits
+
+test: .venv/installed-dev ## the plain tier: no root, no Debian package, no torch
+	@$(PYTEST) -m "not extras and not realtool"
+
+test-all: .venv/installed-extras ## every test; SHIPWAY_REQUIRE_TOOLS=1 makes a skip a failure
+	@$(PYTEST)
+
+cover: .venv/installed-dev ## the rooms that decide: every branch
+	@$(PYTEST) $(PURE:%=tests/%) $(PURE:%=--cov=shipway.%) --cov-branch --cov-report=term-missing --cov-fail-under=100
+
+lint: .venv/installed-dev ## ruff, mypy, import contracts
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo --no-cache
+
+format: .venv/installed-dev ## let ruff mend what it can
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+bench: .venv/installed-dev ## measure, and write bench/results
+	@$(BIN)/python -m bench
+
+clean: ## remove what these targets made
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Shipway needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	@echo "Installing Shipway and what its examples need into .venv"
+	@$(PIP) --editable '.[examples]'
+	@touch $@
+
+# --group came with pip 25.1; Python 3.11 and 3.12 bring an older one.
+.venv/installed-dev: .venv/installed
+	@$(PIP) --upgrade 'pip>=25.1'
+	@$(PIP) --group dev
+	@touch $@
+
+.venv/installed-extras: .venv/installed-dev
+	@$(PIP) --group extras
+	@touch $@

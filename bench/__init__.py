@@ -1,0 +1,1 @@
+"""The measurements behind every figure that Shipway's documents give: ``make bench``."""

@@ -1,0 +1,49 @@
+"""``python -m bench [--demo] [--repeat N] [NAME...]``: measure, print and keep what was found."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+
+from bench import measures
+from bench.home import ROOT
+from bench.machine import describe
+from bench.report import Figure, to_markdown, write
+
+MEASURES = {
+    "cli": measures.command_line,
+    "up": measures.first_up,
+    "rest": measures.at_rest,
+    "gateway": measures.gateway,
+    "demo": measures.demo,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"which of {', '.join(MEASURES)}; default: all but demo"
+    )
+    parser.add_argument("--demo", action="store_true", help="also make demo on a fresh clone (minutes)")
+    parser.add_argument("--repeat", type=int, default=5, help="samples that count (default: 5)")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(MEASURES)
+    if unknown:
+        parser.error(f"there is no {', '.join(sorted(unknown))}: choose from {', '.join(MEASURES)}")
+    names = options.names or [name for name in MEASURES if name != "demo"]
+    if options.demo:
+        names = [*names, "demo"]
+    machine, today = describe(), datetime.now().astimezone().date()
+    figures: list[Figure] = []
+    for name in names:
+        print(f"measuring {name} ...", flush=True)
+        figures += MEASURES[name](options.repeat)
+    print("\n" + to_markdown(figures, machine, today))
+    # A part of the bars is for the one who measures, not for the record.
+    if options.names:
+        return
+    print(f"written to {write(figures, machine, today, ROOT / 'bench' / 'results').relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

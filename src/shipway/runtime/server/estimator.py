@@ -1,0 +1,58 @@
+"""A scikit-learn estimator (or what behaves like one: XGBoost, LightGBM) as a :class:`Model`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from shipway.runtime.errors import BadInput, ModelRefused
+from shipway.runtime.server.model import Model
+from shipway.runtime.server.tensors import Array
+from shipway.runtime.signature import Signature, Tensor
+
+_INPUT = "input"
+
+
+def estimator_model(estimator: Any, file: str) -> Model:
+    """One input ``input`` of FP64 rows. A classifier gives ``label`` and, where it can, ``probabilities`` (columns
+    in the order of ``classes_``); any other estimator gives ``prediction``.
+
+    An estimator that does not know its number of features (a text vectorizer in front) takes any input.
+    Raises ModelRefused for an object without ``predict``.
+    """
+    if not hasattr(estimator, "predict"):
+        raise ModelRefused(f"{file} holds a {type(estimator).__name__}, which has no predict")
+    features = getattr(estimator, "n_features_in_", None)
+    inputs = (Tensor(_INPUT, "FP64", (-1, int(features))),) if features else ()
+    methods = _methods(estimator)
+    table = _table(estimator)
+
+    def function(given: Mapping[str, Array], wanted: tuple[str, ...]) -> dict[str, Any]:
+        if len(given) != 1:
+            raise BadInput(f"one input is expected, got {', '.join(given)}")
+        x = table(next(iter(given.values())))
+        try:
+            return {name: method(x) for name, method in methods.items() if not wanted or name in wanted}
+        except ValueError as error:  # types and shapes were checked: it dislikes the values (NaN, no rows)
+            raise BadInput(f"{type(estimator).__name__}: {str(error).partition(chr(10))[0]}") from error
+
+    return Model(format="scikit-learn", function=function, signature=Signature(inputs))
+
+
+def _methods(estimator: Any) -> dict[str, Callable[[Any], Any]]:
+    if not hasattr(estimator, "classes_"):
+        return {"prediction": estimator.predict}
+    if hasattr(estimator, "predict_proba") and not isinstance(estimator.classes_, list):
+        return {"label": estimator.predict, "probabilities": estimator.predict_proba}
+    return {"label": estimator.predict}
+
+
+def _table(estimator: Any) -> Callable[[Array], Any]:
+    """What turns an array into what the estimator was trained on: a DataFrame with its columns, if it was one."""
+    columns = getattr(estimator, "feature_names_in_", None)
+    if columns is None or find_spec("pandas") is None:
+        return lambda array: array
+    frame = import_module("pandas").DataFrame
+    return lambda array: frame(array, columns=columns)

@@ -1,0 +1,125 @@
+"""A loaded model as the server sees it, and one call of it with everything checked."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from shipway.runtime.errors import BadInput
+from shipway.runtime.server.oip import Call
+from shipway.runtime.server.tensors import Array, datatype_of, presentable, zeros
+from shipway.runtime.signature import Signature, Tensor
+
+# Inputs by name, names of the wanted outputs (none: all) -> one array, or arrays by name; or an awaitable of that.
+Function = Callable[[Mapping[str, Array], tuple[str, ...]], Any]
+
+
+class PredictFailed(Exception):
+    """The model's own code failed; the text is fit for the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What every format is turned into."""
+
+    format: str  # as the protocol's ``platform``
+    function: Function
+    signature: Signature = field(default_factory=Signature)
+    sample: Callable[[], Any] = lambda: None  # for the warm-up: inputs by name, one array, or None
+    is_async: bool = False
+
+    def warmup_inputs(self) -> Mapping[str, Array] | None:
+        """What the warm-up call is made with; None when nothing can be made up."""
+        sample = self.sample()
+        if sample is None:
+            return zeros(self.signature.inputs)
+        if isinstance(sample, Mapping):
+            return {name: presentable(value) for name, value in sample.items()}
+        name = self.signature.inputs[0].name if self.signature.inputs else "input"
+        return {name: presentable(sample)}
+
+    def learned(self, outputs: Mapping[str, Array]) -> Model:
+        """The model, its outputs declared as they were seen in the warm-up call."""
+        if self.signature.outputs:
+            return self
+        leading = (-1,) if self.signature.batched else ()
+        tensors = tuple(
+            Tensor(name, datatype_of(array), leading + array.shape[len(leading) :]) for name, array in outputs.items()
+        )
+        return replace(self, signature=replace(self.signature, outputs=tensors))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Outputs of one call, and the seconds that the model took."""
+
+    outputs: dict[str, Array]
+    rows: int
+    seconds: float
+
+
+def call(model: Model, request: Call) -> Answer:
+    """Call a model whose function is plain. Raises BadInput, PredictFailed."""
+    started = time.perf_counter()
+    try:
+        result = model.function(request.inputs, request.wanted)
+    except BadInput:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _failed(error) from error
+    return _answer(model, request, result, time.perf_counter() - started)
+
+
+async def call_async(model: Model, request: Call) -> Answer:
+    """Call a model whose function gives an awaitable. Raises BadInput, PredictFailed."""
+    started = time.perf_counter()
+    try:
+        result: Awaitable[Any] = model.function(request.inputs, request.wanted)
+        value = await result
+    except BadInput:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _failed(error) from error
+    return _answer(model, request, value, time.perf_counter() - started)
+
+
+def _failed(error: BaseException) -> PredictFailed:
+    traceback.print_exception(error, file=sys.stderr)
+    return PredictFailed(f"predict failed: {type(error).__name__}: {error}")
+
+
+def _answer(model: Model, request: Call, result: Any, seconds: float) -> Answer:
+    rows = next((array.shape[0] for array in request.inputs.values() if array.ndim), 1)
+    outputs = _named(model.signature, result)
+    if model.signature.batched:
+        for name, array in outputs.items():
+            if array.shape[:1] != (rows,):
+                raise PredictFailed(
+                    f"output {name!r} has shape {list(array.shape)}: its first dimension must be "
+                    f"the {rows} rows of the request"
+                )
+    missing = [name for name in request.wanted if name not in outputs]
+    if missing:
+        raise BadInput(f"unknown output {', '.join(map(repr, missing))}; the model gave {', '.join(outputs)}")
+    chosen = {name: outputs[name] for name in request.wanted} if request.wanted else outputs
+    return Answer(chosen, rows, seconds)
+
+
+def _named(signature: Signature, result: Any) -> dict[str, Array]:
+    if inspect.isawaitable(result):
+        raise PredictFailed("predict returned an awaitable: write it as `async def predict`")
+    if not isinstance(result, Mapping):
+        declared = signature.outputs
+        result = {declared[0].name if len(declared) == 1 else "output": result}
+    outputs: dict[str, Array] = {}
+    for name, value in result.items():
+        try:
+            outputs[str(name)] = presentable(value)
+        except TypeError as error:
+            raise PredictFailed(f"output {name!r}: {error}") from error
+    return outputs
