@@ -6,7 +6,7 @@ from contextlib import suppress
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
@@ -280,6 +280,7 @@ def test_a_document_without_lines_is_at_line_zero() -> None:
     assert Document({}).line(("spec",)) == 0
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.text())
 def test_no_text_raises_anything_else(text: str) -> None:
     with suppress(InvalidObject):
@@ -295,6 +296,7 @@ _FIELDS = sorted({*ModelJobSpec.model_fields, *ModelServiceSpec.model_fields})
 
 
 @pytest.mark.slow
+@settings(deadline=None, derandomize=True)
 @given(st.sampled_from(sorted(KINDS)), st.dictionaries(st.sampled_from(_FIELDS), _JSON, max_size=4))
 def test_no_spec_raises_anything_else(kind: str, spec: dict[str, object]) -> None:
     document = {"apiVersion": "shipway.dev/v1alpha1", "kind": kind, "metadata": {"name": "x"}, "spec": spec}
@@ -302,6 +304,7 @@ def test_no_spec_raises_anything_else(kind: str, spec: dict[str, object]) -> Non
         object_from_document(document)
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.text(alphabet=" \n:-[]{}&*!|>'\"%@`#,?<~ab01._\t", max_size=60))
 def test_no_yaml_punctuation_raises_anything_else(text: str) -> None:
     with suppress(InvalidObject):

@@ -60,6 +60,7 @@ class JobController:
                 await self._run(job, run)
             case "run" | "wait" if run is not None and run.retry_at is None:
                 await self._run(job, run)
+                self._show(job, run, observed)
             case "retry" if run is not None:
                 self._write(job, lambda one: one.mark_retrying(run, decision.reason, decision.message, now))
             case "fail" if run is not None:
@@ -77,11 +78,21 @@ class JobController:
             await self.cluster.apply(workload)
         self.metrics.follow(workload.name, subject_of(job), workload.name)
 
+    def _show(self, job: ModelJob, run: Run, observed: Observed | None) -> None:
+        now = self.clock.now()
+        if observed is not None and observed.phase == "Preparing":
+            making = observed.message or "its files and its environment are being made"
+            self._write(job, lambda one: one.mark_under_way("Preparing", making, now))
+        elif observed is not None and observed.phase == "Running":
+            message = f"run {run.id}, attempt {run.attempt}"
+            self._write(job, lambda one: one.mark_under_way("Running", message, now))
+
     async def _pack(self, job: ModelJob, run: Run, observed: Observed) -> None:
         workload, output = run_workload_name(run), Path(observed.output)
         logged = await self.metrics.finish(workload, subject_of(job), workload)
         metrics = {**metrics_of_file(output), **logged}
-        self._write(job, lambda one: one.mark_packing(run, metrics, self.clock.now()))
+        where = {"environment": observed.environment, "log": observed.log}
+        self._write(job, lambda one: one.mark_packing(run, metrics, self.clock.now(), **where))
         if job.spec.model is None:
             self._succeed(job, None, Verdict("none", "no model is declared"), metrics, "Succeeded", f"run {run.id}")
             return
@@ -91,7 +102,7 @@ class JobController:
                 self.versions.pack, job.spec.model, output, _lineage(job, run, metrics, verdict, self.clock.now())
             )
         except UserError as error:
-            message, now = error.message, self.clock.now()
+            message, now = str(error), self.clock.now()
             self._write(job, lambda one: one.mark_failed(run, "NoOutput", message, observed.tail, observed.log, now))
             return
         except EnvironmentFault as error:
@@ -176,6 +187,7 @@ def _lineage(job: ModelJob, run: Run, metrics: dict[str, float], verdict: Verdic
         fingerprint=run.fingerprint,
         components=run.components,
         params=dict(job.spec.params),
+        inputs={name: one.digest or "" for name, one in job.spec.inputs.items()},
         metrics=metrics,
         gate=verdict.gate,
         gate_reason=verdict.reason,

@@ -12,7 +12,7 @@ from shipway.bundle import Observed
 from shipway.controllers.recorder import Recorder, subject_of
 from shipway.controllers.templates import revision_workload
 from shipway.controllers.updates import all_of, ensure, find, is_leaving, update, with_finalizer, without_finalizer
-from shipway.errors import Refused, UserError
+from shipway.errors import Refused
 from shipway.kinds import (
     RETRY,
     Model,
@@ -32,12 +32,13 @@ from shipway.rollout import Outcome, RevisionSeen, Step, Wanted, step
 _KEPT_REVISIONS = 10  # retired ones, for a quick way back
 
 
-class _Waiting(UserError):
-    """Nothing can be rolled out yet; ``reason`` is the condition's."""
+class _Waiting(Exception):
+    """Nothing can be rolled out yet; becomes the condition. Never leaves this file."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ class ServiceController:
         model = find(self.store, Model, name)
         version = model.version(ref) if model is not None else None
         if version is None:
-            have = ", ".join(str(one.number) for one in model.status.versions) if model is not None else ""
+            if model is None:
+                raise _Waiting("ModelNotAvailable", f"there is no model {name}: a ModelJob makes one, or a Model")
+            have = ", ".join(str(one.number) for one in model.status.versions)
             detail = f"model {name} has no version {ref!r} (versions: {have or 'none'})"
             raise _Waiting("ModelNotAvailable", detail)
         if version.origin == "import" and is_pickle(version.format) and not service.spec.allow_pickle:
@@ -199,7 +202,7 @@ class ServiceController:
         ready = len(running.ready) if running else 0
 
         def change(one: ModelService) -> ModelService:
-            one = _rolled(one, revision, model, serving, route, now)
+            one = _rolled(one, revision, observed.get(wanted.revision), model, serving, route, now)
             if serving or one.status.ready_revision:
                 environment = running.environment if running else one.status.environment
                 notes = "; ".join(running.notes) if running else ""
@@ -256,7 +259,13 @@ class ServiceController:
 
 
 def _rolled(
-    service: ModelService, revision: Revision, model: ResolvedModel | None, serving: str, route: Route, now: datetime
+    service: ModelService,
+    revision: Revision,
+    observed: Observed | None,
+    model: ResolvedModel | None,
+    serving: str,
+    route: Route,
+    now: datetime,
 ) -> ModelService:
     status = revision.status
     if status.phase == "Failed":
@@ -265,9 +274,18 @@ def _rolled(
         return service.mark_rollout_failed(revision.name, model, reason, message, now)
     if status.phase == "Ready" and serving == revision.name:
         return service.mark_rolled_out(revision.name, model, route.status.url, now)
-    programmed = route.status.condition("Programmed")
-    if status.phase == "Ready" and programmed is not None and programmed.status == "False":
-        message = f"{revision.name} is ready; the gateway: {programmed.message}"
-    else:
-        message = f"{revision.name} is starting" if status.phase != "Ready" else f"{revision.name} is getting traffic"
+    message = _progress(revision, observed, route)
     return service.mark_progressing(revision.name, model, message, now)
+
+
+def _progress(revision: Revision, observed: Observed | None, route: Route) -> str:
+    """What a rollout waits for, in words."""
+    if revision.status.phase == "Ready":
+        programmed = route.status.condition("Programmed")
+        refused = programmed.message if programmed is not None and programmed.status == "False" else ""
+        return f"ready; the gateway: {refused}" if refused else "ready; traffic is moving"
+    if observed is None:
+        return "starting"
+    if observed.phase == "Preparing":
+        return "its files and its environment are being made"
+    return f"{len(observed.ready)} of {len(observed.replicas)} replicas are ready"

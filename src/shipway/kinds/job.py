@@ -55,7 +55,7 @@ class ModelJobSpec(Value):
     env: EnvVars = {}
     inputs: dict[Name, JobInput] = {}
     params: dict[str, bool | int | float | str] = {}
-    replicas: Annotated[int, Field(ge=1)] = 1
+    replicas: Annotated[int, Field(ge=1, le=1000)] = 1
     mode: Literal["gang", "indexed", "elastic"] = "gang"
     retries: Annotated[int, Field(ge=0)] = 0
     timeout: Seconds | None = None
@@ -96,6 +96,7 @@ class ModelJobStatus(Status):
     cached: bool = False
     promoted: bool | None = None  # gate: None while not asked
     metrics: dict[str, float] = {}
+    environment: str = ""  # which Python ran it, in words
     log: str = ""  # path of the full log of the latest attempt
     tail: str = ""  # the last lines of a failed attempt
 
@@ -121,6 +122,7 @@ class ModelJob(Object):
                 "cached": False,
                 "promoted": None,
                 "metrics": {},
+                "environment": "",
                 "log": "",
                 "tail": "",
             }
@@ -129,9 +131,17 @@ class ModelJob(Object):
             "Complete", "Unknown", "Running", f"run {run.id}, attempt {run.attempt}", now
         )
 
-    def mark_packing(self, run: Run, metrics: dict[str, float], now: datetime) -> Self:
+    def mark_under_way(self, reason: Literal["Preparing", "Running"], message: str, now: datetime) -> Self:
+        """Its files and its environment are being made, or its code runs."""
+        return self.with_condition("Complete", "Unknown", reason, message, now)
+
+    def mark_packing(
+        self, run: Run, metrics: dict[str, float], now: datetime, *, environment: str = "", log: str = ""
+    ) -> Self:
         """The code ended with 0; its output is being packed."""
-        status = self.status.model_copy(update={"phase": "Packing", "run": run, "metrics": metrics})
+        status = self.status.model_copy(
+            update={"phase": "Packing", "run": run, "metrics": metrics, "environment": environment, "log": log}
+        )
         return self.with_status(status).with_condition("Complete", "Unknown", "Packing", f"run {run.id}", now)
 
     def mark_packing_stuck(self, message: str, now: datetime) -> Self:

@@ -1,0 +1,109 @@
+"""Follow objects until they are settled: watch, judge by :mod:`progress`, show, again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any, Protocol
+
+from shipway.cli.hubs import World
+from shipway.cli.progress import Progress, progress
+from shipway.client import HubClient
+from shipway.errors import HubUnreachable, NotFound, WorkloadFailed
+
+_TICK = 0.2  # seconds of silence after which the display and the metrics are looked at again
+_MOST_RESTARTS = 5  # of the hub while one command follows
+
+Wanted = Iterable[tuple[str, str, int]]  # kind, name, generation
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One metric value of a running job."""
+
+    job: str
+    name: str
+    value: float
+    step: int | None = None
+
+
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def show(self, state: Progress, points: list[Point]) -> None:
+        """The present state, and the points since the last call."""
+        ...
+
+
+class Silent:
+    """For ``-o json``: nothing but the result is printed."""
+
+    def show(self, state: Progress, points: list[Point]) -> None:
+        """Show nothing."""
+
+
+def follow(
+    hub: HubClient, world: World, wanted: Wanted, display: Display, timeout: float | None, revive: Callable[[], object]
+) -> Progress:
+    """Until everything wanted is settled. ``revive`` starts a hub that died meanwhile: the work went on without it.
+
+    Raises WorkloadFailed when ``timeout`` seconds are over.
+    """
+    wanted = tuple(wanted)
+    metrics = _Metrics(hub, {name for kind, name, _ in wanted if kind == "ModelJob"})
+    deadline = None if timeout is None else time.monotonic() + timeout
+    restarts = 0
+    if (state := progress(world.objects.values(), wanted, datetime.now(UTC))).settled:
+        return state  # nothing happens: there is nothing to show
+    while True:
+        try:
+            for _ in chain([None], world.changes(wait=_TICK)):
+                state = progress(world.objects.values(), wanted, datetime.now(UTC))
+                display.show(state, metrics.new(world.objects))
+                if state.settled:
+                    return state
+                if deadline is not None and time.monotonic() > deadline:
+                    raise _too_late(state, timeout)
+        except NotFound:  # the watch fell behind what the hub keeps
+            world.read()
+        except HubUnreachable:
+            restarts += 1
+            if restarts > _MOST_RESTARTS:
+                raise
+            revive()
+            world.read()
+
+
+def _too_late(state: Progress, timeout: float | None) -> WorkloadFailed:
+    left = ", ".join(one.text for one in state.steps if one.state in ("waiting", "running"))
+    return WorkloadFailed(f"not settled after {timeout:g} s: {left}", next_step="it goes on: see shipway status")
+
+
+class _Metrics:
+    """The points of running jobs that were not shown yet."""
+
+    def __init__(self, hub: HubClient, jobs: set[str]) -> None:
+        self._hub = hub
+        self._after = dict.fromkeys(jobs, 0)
+        self._read_at = 0.0
+
+    def new(self, objects: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[Point]:
+        running = [name for name in self._after if _logs_metrics(objects.get(("ModelJob", name)))]
+        if not running or time.monotonic() - self._read_at < _TICK:
+            return []
+        self._read_at = time.monotonic()
+        return [point for name in running for point in self._of(name, objects["ModelJob", name])]
+
+    def _of(self, name: str, job: Mapping[str, Any]) -> list[Point]:
+        points = self._hub.get(f"/v1/metrics/modeljobs/{name}?after={self._after[name]}")["points"]
+        if points:
+            self._after[name] = points[-1]["id"]
+        run = job["status"]["run"]["id"] + "-"  # an attempt's name follows
+        return [Point(name, one["name"], one["value"], one.get("step")) for one in points if one["run"].startswith(run)]
+
+
+def _logs_metrics(job: Mapping[str, Any] | None) -> bool:
+    return job is not None and job.get("status", {}).get("phase") in ("Running", "Packing")

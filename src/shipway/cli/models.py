@@ -1,0 +1,78 @@
+"""``shipway models``: list them; show one version with its lineage and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from shipway.cli.hubs import OBJECTS, connect
+from shipway.cli.options import read_output
+from shipway.cli.output import aligned, emit
+from shipway.cli.tables import age, numbers, size, table
+
+
+@click.group(invoke_without_command=True)
+@read_output
+@click.pass_context
+def models(context: click.Context, output: str) -> None:
+    """List models."""
+    if context.invoked_subcommand is None:
+        items = connect().get(f"{OBJECTS}/models")["items"]
+        emit(items, output, table("Model", items, datetime.now(UTC), wide=output == "wide"))
+
+
+@models.command()
+@click.argument("reference", metavar="NAME[:N]")
+@read_output
+def show(reference: str, output: str) -> None:
+    """Show the versions of a model; with :N (a number or an alias), one with its lineage."""
+    name, _, ref = reference.partition(":")
+    model = connect().get(f"{OBJECTS}/models/{name}")
+    if not ref:
+        emit(model, output, _versions(model, datetime.now(UTC)))
+        return
+    detail = connect().get(f"/v1/models/{name}/versions/{ref}")
+    emit(detail, output, _detail(name, detail))
+
+
+def _versions(model: Mapping[str, Any], now: datetime) -> str:
+    status = model.get("status", {})
+    names: dict[int, list[str]] = {}
+    for alias, number in status.get("aliases", {}).items():
+        names.setdefault(number, []).append(alias)
+    rows = [
+        (
+            f"{model['metadata']['name']}:{one['number']}",
+            ", ".join(names.get(one["number"], ())) or "-",
+            one["format"],
+            size(one["size"]),
+            numbers(one.get("metrics", {})) or "-",
+            one.get("gate", "none"),
+            age(one["createdAt"], now),
+        )
+        for one in reversed(status.get("versions", ()))
+    ]
+    return aligned([("VERSION", "ALIASES", "FORMAT", "SIZE", "METRICS", "GATE", "AGE"), *rows])
+
+
+def _detail(name: str, detail: Mapping[str, Any]) -> str:
+    version, lineage = detail["version"], detail.get("lineage", {})
+    rows = [("version", f"{name}:{version['number']}"), ("digest", version["digest"]), ("format", version["format"])]
+    rows += [("size", size(version["size"])), ("metrics", numbers(version.get("metrics", {})) or "-")]
+    rows += [("gate", f"{version.get('gate', 'none')} {version.get('gateReason', '')}".strip())]
+    rows += [
+        (key, _short(value))
+        for key, value in sorted(lineage.items())
+        if value and key not in {*dict(rows), "gateReason"}
+    ]
+    ledger = [f"{entry['at']}  {entry['reason']}: {entry['message']}" for entry in detail.get("ledger", ())]
+    return aligned(rows) + ("\n\nledger\n" + "\n".join(ledger) if ledger else "")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={one}" for key, one in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,52 @@
+"""``shipway predict``: one request to a service, through the gateway."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from shipway.cli.hubs import OBJECTS, connect
+from shipway.cli.infer import Answer, call, path_for
+from shipway.errors import UserError, WorkloadFailed
+
+
+@click.command()
+@click.argument("name")
+@click.argument("dash", required=False, metavar="[-]")
+@click.option("-d", "--data", metavar="JSON", help="The body.")
+@click.option("--file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A file with the body.")
+def predict(name: str, dash: str | None, data: str | None, file: Path | None) -> None:
+    """Send a body to service NAME and print its answer; - reads it from stdin.
+
+    For a model, a body with "inputs" goes to the Open Inference Protocol, any other to /predict.
+    """
+    body = _body(dash, data, file)
+    service = connect().get(f"{OBJECTS}/modelservices/{name}")
+    url = service.get("status", {}).get("url", "")
+    if not url:
+        raise WorkloadFailed(
+            f"service {name!r} does not answer yet", next_step=f"see shipway get service {name} -o wide"
+        )
+    answer = call("POST", url.rstrip("/") + path_for(service, body), body)
+    if not 200 <= answer.status < 300:
+        raise WorkloadFailed(f"{name} answered {answer.status}: {_reason(answer)}")
+    click.echo(answer.text.rstrip("\n"))
+
+
+def _body(dash: str | None, data: str | None, file: Path | None) -> bytes:
+    if [dash is None, data is None, file is None].count(False) != 1 or dash not in (None, "-"):
+        raise UserError("give the body once: -d JSON, --file FILE, or - for stdin")
+    if data is not None:
+        return data.encode()
+    return file.read_bytes() if file is not None else sys.stdin.buffer.read()
+
+
+def _reason(answer: Answer) -> str:
+    """The ``error`` of a JSON answer, as the Open Inference Protocol has it; else the text."""
+    try:
+        return str(json.loads(answer.text)["error"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text.strip()

@@ -1,0 +1,159 @@
+"""Objects (JSON as the hub sends it) to table rows. Pure: the clock is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from shipway.cli.output import aligned
+
+Object = Mapping[str, Any]
+_Column = tuple[str, Callable[[Object, datetime], str]]
+
+_STEPS = ((86400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"))
+
+
+def table(kind: str, objects: Sequence[Object], now: datetime, *, wide: bool = False) -> str:
+    """The objects of one kind, a line each; ``wide`` adds columns."""
+    columns = [*_COLUMNS.get(kind, _ANY), *(_WIDE.get(kind, ()) if wide else ()), ("AGE", _age)]
+    if not objects:
+        return "nothing here yet: shipway up"
+    return aligned(
+        [[name for name, _ in columns], *([cell(one, now) or "-" for _, cell in columns] for one in objects)]
+    )
+
+
+def condition(obj: Object, type_: str) -> Mapping[str, Any]:
+    """The condition of that type, or an empty one."""
+    conditions = obj.get("status", {}).get("conditions", ())
+    return next((one for one in conditions if one["type"] == type_), {})
+
+
+def age(then: str | None, now: datetime) -> str:
+    """``3m`` since an ISO time; empty when there is none."""
+    return "" if not then else span((now - parse_time(then)).total_seconds())
+
+
+def span(seconds: float) -> str:
+    """Seconds in the largest unit that fits: ``45s``, ``3m``, ``2h``, ``9d``."""
+    size, unit = next((step for step in _STEPS if seconds >= step[0]), (1.0, "s"))
+    return f"{max(0, int(seconds / size))}{unit}"
+
+
+def parse_time(text: str) -> datetime:
+    """An ISO time as the hub writes it, with its timezone."""
+    parsed = datetime.fromisoformat(text)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def numbers(values: Mapping[str, float]) -> str:
+    """``accuracy 0.9722, loss 0.1``."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+def size(count: int) -> str:
+    """Bytes for people: ``1.2 MB``."""
+    value = float(count)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"
+
+
+def _status(*path: str) -> Callable[[Object, datetime], str]:
+    def cell(obj: Object, _: datetime) -> str:
+        value: Any = obj.get("status", {})
+        for part in path:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return "" if value is None else str(value)
+
+    return cell
+
+
+def _reason(type_: str) -> Callable[[Object, datetime], str]:
+    return lambda obj, _: str(condition(obj, type_).get("reason", ""))
+
+
+def _message(type_: str) -> Callable[[Object, datetime], str]:
+    return lambda obj, _: str(condition(obj, type_).get("message", "")).partition("\n")[0]
+
+
+def _name(obj: Object, _: datetime) -> str:
+    return str(obj["metadata"]["name"])
+
+
+def _age(obj: Object, now: datetime) -> str:
+    return age(obj["metadata"].get("creationTimestamp"), now)
+
+
+def _metrics(obj: Object, _: datetime) -> str:
+    return numbers(obj.get("status", {}).get("metrics", {}))
+
+
+def _replicas(obj: Object, _: datetime) -> str:
+    status = obj.get("status", {})
+    return f"{status.get('readyReplicas', 0)}/{status.get('replicas', 0)}"
+
+
+def _served(obj: Object, _: datetime) -> str:
+    model = obj.get("status", {}).get("model")
+    return f"{model['name']}:{model['version']}" if model else "own server"
+
+
+def _versions(obj: Object, _: datetime) -> str:
+    return str(len(obj.get("status", {}).get("versions", ())))
+
+
+def _champion(obj: Object, _: datetime) -> str:
+    number = obj.get("status", {}).get("aliases", {}).get("champion")
+    return f"{obj['metadata']['name']}:{number}" if number else ""
+
+
+def _champion_metrics(obj: Object, _: datetime) -> str:
+    status = obj.get("status", {})
+    number = status.get("aliases", {}).get("champion")
+    return next((numbers(one.get("metrics", {})) for one in status.get("versions", ()) if one["number"] == number), "")
+
+
+def _backends(obj: Object, _: datetime) -> str:
+    return ", ".join(f"{one['revision']} {one['weight']} %" for one in obj.get("spec", {}).get("backends", ()))
+
+
+def _ready(obj: Object, _: datetime) -> str:
+    return str(condition(obj, "Ready").get("status", ""))
+
+
+_ANY: tuple[_Column, ...] = (("NAME", _name),)
+_COLUMNS: dict[str, tuple[_Column, ...]] = {
+    "ModelJob": (
+        ("NAME", _name),
+        ("PHASE", _status("phase")),
+        ("REASON", _reason("Complete")),
+        ("VERSION", _status("version")),
+        ("METRICS", _metrics),
+    ),
+    "Model": (("NAME", _name), ("VERSIONS", _versions), ("CHAMPION", _champion), ("METRICS", _champion_metrics)),
+    "ModelService": (
+        ("NAME", _name),
+        ("READY", _replicas),
+        ("SERVES", _served),
+        ("ROLLOUT", _reason("RolledOut")),
+        ("URL", _status("url")),
+    ),
+    "Revision": (("NAME", _name), ("PHASE", _status("phase")), ("REASON", _reason("Ready"))),
+    "Route": (("NAME", _name), ("BACKENDS", _backends), ("STATE", _reason("Programmed"))),
+    "Cluster": (("NAME", _name), ("READY", _ready), ("CPUS", _status("cpus"))),
+}
+_WIDE: dict[str, tuple[_Column, ...]] = {
+    "ModelJob": (("RUN", _status("run", "id")), ("LOG", _status("log")), ("MESSAGE", _message("Complete"))),
+    "Model": (("LATEST", _status("aliases", "latest")),),
+    "ModelService": (
+        ("REVISION", _status("readyRevision")),
+        ("ENVIRONMENT", _status("environment")),
+        ("MESSAGE", _message("RolledOut")),
+    ),
+    "Revision": (("LOG", _status("log")), ("MESSAGE", _message("Ready"))),
+    "Route": (("URL", _status("url")),),
+}
