@@ -15,6 +15,8 @@ import os
 import platform
 import secrets
 import signal
+import socket
+import stat
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -43,9 +45,9 @@ from shipway.controllers import (
     Views,
 )
 from shipway.envoy.gateway import EnvoyGateway
-from shipway.envoy.listen import check_port_free, choose_port
+from shipway.envoy.listen import reserve_any, reserve_port
 from shipway.envoy.workload import envoy_binary, workload
-from shipway.errors import PortTaken, ShipwayError, UserError
+from shipway.errors import PortTaken, Refused, ShipwayError, UserError
 from shipway.jobs import Platform
 from shipway.journal.notifying import NotifyingJournal
 from shipway.journal.sqlite import SqliteJournal
@@ -72,6 +74,7 @@ class Hub:
     metrics: MetricFollower
     environments: UvEnvironments
     stop: asyncio.Event
+    kept_port: socket.socket | None  # the gateway's, until Envoy listens there
 
 
 def compose(where: Settings) -> Hub:
@@ -94,7 +97,8 @@ def compose(where: Settings) -> Hub:
         home_id=_home_id(where),
         inherited=settings.inherited(),
     )
-    gateway = EnvoyGateway(where.gateway, where.sockets, _gateway_port(where))
+    port, kept_port = _gateway_port(where)
+    gateway = EnvoyGateway(where.gateway, where.sockets, port)
     metrics = MetricFollower(cluster, journal)
     here = Platform(f"cpython-{platform.python_version()}", sysconfig.get_platform())
     models = ModelController(store, clock, versions, materials, recorder)
@@ -116,7 +120,11 @@ def compose(where: Settings) -> Hub:
     stop = asyncio.Event()
 
     async def down(request: DownRequest) -> list[str]:
-        return await views.down(None if request.all else [(one.kind, one.name) for one in request.objects])
+        if not request.all:
+            return await views.down([(one.kind, one.name) for one in request.objects])
+        deleted = await views.down(None)
+        gateway.forget()
+        return deleted
 
     backend = Backend(
         store=store,
@@ -138,7 +146,7 @@ def compose(where: Settings) -> Hub:
         hub={"version": __version__, "pid": os.getpid(), "home": str(where.home)},
         uploads=where.cache,
     )
-    return Hub(backend, manager, queue, cluster, models, metrics, environments, stop)
+    return Hub(backend, manager, queue, cluster, models, metrics, environments, stop, kept_port)
 
 
 async def run(where: Settings, listen: tuple[str, int] | None) -> None:
@@ -166,6 +174,8 @@ async def run(where: Settings, listen: tuple[str, int] | None) -> None:
         await hub.cluster.close()
         hub.backend.store.close()
         hub.backend.journal.close()
+        if hub.kept_port is not None:
+            hub.kept_port.close()
     if ended_by_itself:
         raise SystemExit(70)
 
@@ -197,34 +207,63 @@ def _home_id(where: Settings) -> str:
     return hashlib.sha256(os.fsencode(where.home)).hexdigest()[:12]
 
 
-def _gateway_port(where: Settings) -> int:
-    """The home's gateway port: asked for, remembered, or chosen now.
+def _gateway_port(where: Settings) -> tuple[int, socket.socket | None]:
+    """The home's gateway port (asked for, remembered, or chosen now), and what keeps it until Envoy comes.
 
-    A remembered port that a stranger has taken while our gateway was down is given up, not fought for.
+    A remembered port that a stranger has taken while our gateway was down is given up, not fought for. A gateway
+    that runs keeps its port itself.
     """
     remembered = where.gateway / "port"
-    running = (where.workloads / GATEWAY[1]).exists()
-    before = int(remembered.read_text()) if remembered.exists() else None
-    port = where.gateway_port or before or choose_port()
-    if not (running and port == before):
-        try:
-            check_port_free(port)
-        except PortTaken:
-            if where.gateway_port is not None:
-                raise
-            port = choose_port()
+    text = remembered.read_text() if remembered.exists() else ""
+    before = int(text) if text.isdigit() else None
+    asked = where.gateway_port or before
+    if asked is not None and asked == before and (where.workloads / GATEWAY[1]).exists():
+        return asked, None
+    try:
+        kept = reserve_any() if asked is None else reserve_port(asked)
+    except PortTaken:
+        if where.gateway_port is not None:
+            raise
+        kept = reserve_any()
+    port = int(kept.getsockname()[1])
     where.gateway.mkdir(mode=0o700, parents=True, exist_ok=True)
-    remembered.write_text(str(port))
-    return port
+    _write_whole(remembered, str(port))
+    return port, kept
 
 
 def _token(where: Settings) -> str:
     """The bearer token for TCP, made once; readable by its owner only."""
     if not where.token.exists():
-        descriptor = os.open(where.token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32))
+        _write_whole(where.token, secrets.token_urlsafe(32))
     return where.token.read_text()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Killed anywhere in here, the next hub finds the whole text or no file."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _own_sockets(where: Settings) -> None:
+    """Make the folder for sockets; whoever may write there could be the hub to our commands.
+
+    Raises Refused when it lies outside of the home (in /tmp) and is another user's.
+    """
+    inside = where.sockets.is_relative_to(where.home)
+    for folder in (where.sockets,) if inside else (where.sockets.parent, where.sockets):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        seen = folder.lstat()
+        if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid():
+            raise Refused(
+                f"{folder}, where the sockets of {where.home} go, is another user's or not a folder",
+                next_step=f"Remove it, or choose a SHIPWAY_HOME with a shorter path than {len(str(where.home))}.",
+            )
+        folder.chmod(0o700)
 
 
 @contextmanager
@@ -251,6 +290,7 @@ def main(arguments: list[str] | None = None) -> int:
         for folder in (where.home, where.cache):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         where.home.chmod(0o700)
+        _own_sockets(where)
         with _only_hub(where) as alone:
             if not alone:
                 log.info("another hub serves %s", where.home)

@@ -19,7 +19,7 @@ _PREDICTOR_CLASS = re.compile(r"^class\s+(\w+)\s*\(\s*(?:\w+\.)?Predictor\s*\)",
 _ANY_CLASS = re.compile(r"^class\s+(\w+)", re.MULTILINE)
 _ASGI_OBJECT = re.compile(r"^(\w+)(?:\s*:\s*\w+)?\s*=\s*(?:\w+\.)?(?:FastAPI|Starlette|Litestar|Quart)\(", re.MULTILINE)
 _FLASK_OBJECT = re.compile(r"^(\w+)(?:\s*:\s*\w+)?\s*=\s*(?:\w+\.)?Flask\(", re.MULTILINE)
-_READS_PORT = re.compile(r"\bPORT\b")
+_READS_PORT = re.compile(r"""["']PORT["']""")  # as a variable's name; a comment that tells of $PORT reads nothing
 
 
 @dataclass(frozen=True, slots=True)

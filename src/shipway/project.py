@@ -165,7 +165,7 @@ class _Resolver:
         if source is None and spec.predictor:
             source = self._predictor(spec.predictor, document)
         elif source is None and spec.command:
-            files = self._at(document, ("spec", "source"), lambda: collect(self._folder, ("**", f"!{FILE}")))
+            files = self._at(document, ("spec", "source"), self._all_files)
             source = Source(digest=self._keep(files))
         return _with_spec(
             service,
@@ -210,7 +210,11 @@ class _Resolver:
             with suppress(UserError):  # a pattern that matches nothing is told where the service is resolved
                 claimed |= {file.name for file in collect(self._folder, (pattern,))}
         left = claimed - {word.removeprefix("./") for word in command}
-        return tuple(one for one in collect(self._folder, ("**", f"!{FILE}")) if one.name not in left)
+        return tuple(one for one in self._all_files() if one.name not in left)
+
+    def _all_files(self) -> tuple[SnapshotFile, ...]:
+        # None is fine: a command such as `python -m http.server` needs no file of the project.
+        return collect(self._folder, ("**", f"!{FILE}"), may_be_empty=True)
 
     def _keep(self, files: tuple[SnapshotFile, ...]) -> str:
         with Path(os.devnull).open("wb") as nowhere:

@@ -44,7 +44,7 @@ class SnapshotFile:
 # -- which files
 
 
-def collect(root: Path, patterns: Sequence[str]) -> tuple[SnapshotFile, ...]:
+def collect(root: Path, patterns: Sequence[str], *, may_be_empty: bool = False) -> tuple[SnapshotFile, ...]:
     """The files of ``root`` that the patterns choose, sorted by name.
 
     A pattern is relative to ``root``: ``*`` and ``?`` stay within a folder, ``**`` crosses folders, a name without
@@ -52,7 +52,7 @@ def collect(root: Path, patterns: Sequence[str]) -> tuple[SnapshotFile, ...]:
     nothing but exclusions the rest is ``**``. Never taken: ``.git``, ``venv``, caches, compiled Python, and what
     ``.shipwayignore`` names (lines as in .gitignore). A link is stored as what it points to.
 
-    Raises UserError when a name matches nothing, when nothing is left, and for a link that leaves ``root``.
+    Raises UserError when a name matches nothing, when nothing is left (unless it ``may_be_empty``), and for a link that leaves ``root``.
     """
     chosen = [pattern for pattern in patterns if not pattern.startswith("!")] or ["**"]
     dropped = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
@@ -61,7 +61,7 @@ def collect(root: Path, patterns: Sequence[str]) -> tuple[SnapshotFile, ...]:
     for name in map(_normal, chosen):
         if not _is_glob(name) and not any(_covers(name, file.name) for file in files):
             raise _matches_nothing(root, name)
-    if not files:
+    if not files and not may_be_empty:
         raise UserError(
             f"no file in {root} matches {', '.join(patterns)}",
             next_step=f"Change the patterns, or see what {IGNORE_FILE} excludes.",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from shipway.envoy.gateway import EnvoyGateway
-from shipway.envoy.listen import choose_port
+from shipway.envoy.listen import reserve_any
 from shipway.envoy.workload import envoy_binary, workload
 from shipway.traffic import RoutingTable, Upstream, VirtualRoute
 
@@ -73,8 +73,8 @@ class EnvoyProcess:
 @contextmanager
 def envoy_files() -> Iterator[EnvoyProcess]:
     """Not started yet. The folder is in /tmp: pytest's own paths are too long for a socket."""
-    with tempfile.TemporaryDirectory(prefix="shipway-", dir="/tmp") as place:
-        one = EnvoyProcess(Path(place) / "gateway", Path(place) / "run", choose_port(range(0)))
+    with tempfile.TemporaryDirectory(prefix="shipway-", dir="/tmp") as place, reserve_any([]) as kept:
+        one = EnvoyProcess(Path(place) / "gateway", Path(place) / "run", kept.getsockname()[1])
         try:
             yield one
         finally:

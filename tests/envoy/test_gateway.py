@@ -172,6 +172,7 @@ def test_a_lost_table_file_loses_no_request() -> None:
 def test_a_port_that_is_taken_is_said_and_retried() -> None:
     async def run() -> None:
         with envoy_files() as one, socket.socket() as stranger:
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as most servers do
             stranger.bind(("127.0.0.1", one.port))
             stranger.listen()
             await one.gateway.apply(RoutingTable())

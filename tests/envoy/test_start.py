@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipway.bundle import Workload
-from shipway.envoy.listen import check_port_free, choose_port
+from shipway.envoy.listen import reserve_any, reserve_port
 from shipway.envoy.workload import envoy_binary, workload
 from shipway.errors import EnvironmentFault, PortTaken
 
@@ -32,14 +32,41 @@ def test_the_workload_is_a_server_without_port_and_probe() -> None:
     assert Workload.from_json(one.to_json()).hash() == one.hash()
 
 
-def test_ports() -> None:
+def test_a_port_that_somebody_listens_on_is_left_to_him() -> None:
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
         taken = stranger.getsockname()[1]
         with pytest.raises(PortTaken, match=str(taken)) as caught:
-            check_port_free(taken)
+            reserve_port(taken)
         assert "SHIPWAY_GATEWAY_PORT" in caught.value.next_step
-        assert choose_port([taken]) not in (taken, 0)
-    check_port_free(taken)
-    assert choose_port([taken]) == taken
+        with reserve_any([taken]) as other:
+            assert other.getsockname()[1] not in (taken, 0)
+    with reserve_port(taken) as kept:
+        assert kept.getsockname() == ("127.0.0.1", taken)
+
+
+def test_a_port_that_is_kept_goes_to_no_other_home_and_still_to_our_envoy() -> None:
+    with reserve_any([]) as kept:
+        port = kept.getsockname()[1]
+        with reserve_any([port]) as other:
+            assert other.getsockname()[1] != port
+        with socket.socket() as envoy:
+            envoy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            envoy.bind(("127.0.0.1", port))
+            envoy.listen()
+            with socket.create_connection(("127.0.0.1", port)), pytest.raises(PortTaken):
+                reserve_port(port)
+
+
+def test_connections_of_an_earlier_gateway_are_no_obstacle() -> None:
+    with reserve_any([]) as kept:
+        port = kept.getsockname()[1]
+    with socket.socket() as envoy:
+        envoy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        envoy.bind(("127.0.0.1", port))
+        envoy.listen()
+        with socket.create_connection(("127.0.0.1", port)):
+            envoy.accept()[0].close()  # who closes first has the port in TIME_WAIT
+    with reserve_port(port) as again:
+        assert again.getsockname()[1] == port

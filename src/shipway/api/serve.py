@@ -86,8 +86,8 @@ def _remove_stale(path: Path) -> None:
         try:
             probe.connect(str(path))
         except OSError:
-            if path.is_socket():
-                path.unlink()
+            # A socket of a hub that was killed, or rubbish: the name is ours.
+            path.unlink(missing_ok=True)
             return
     raise PortTaken(f"another hub answers on {path}", next_step="Use it, or stop it with 'shipway hub stop'.")
 

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shipway.bundle import Observed, Workload
+from shipway.bundle import Observed, Replica, Workload
 from shipway.controllers.recorder import Recorder
 from shipway.controllers.updates import all_of, update
 from shipway.kinds import Route
@@ -43,11 +43,12 @@ class GatewayController:
         if not routes and await self.cluster.observe(self.workload.name) is None:
             return None
         observed = {one.name: one for one in await self.cluster.list()}
-        self._count_restarts(observed.get(self.workload.name))
+        seen = observed.get(self.workload.name)
+        self._count_restarts(seen)
         # Files first: an Envoy that starts, or starts again, finds them.
         state = await self.gateway.apply(plan(routes, observed))
         if routes:
-            await self.cluster.apply(self.workload)
+            await self._run(seen)
         if not state.live and state.reason == "Unreachable":
             state = await self._ended(state)
         self.last = state
@@ -56,14 +57,23 @@ class GatewayController:
             self._mark(route, state)
         return None if state.live or not routes else self.clock.now() + _RETRY
 
+    async def _run(self, seen: Observed | None) -> None:
+        """One Envoy. That of another Shipway (an upgrade, another virtual environment) serves our files as well:
+        it goes on, connections and all, and is replaced when it ends."""
+        if seen is not None and seen.phase == "Stopping":
+            return  # a name is free again when its last process has ended, and that wakes us
+        if seen is None or seen.hash == self.workload.hash():
+            await self.cluster.apply(self.workload)
+        elif not seen.ready:
+            await self.cluster.delete(self.workload.name)
+
     def _count_restarts(self, seen: Observed | None) -> None:
         """Every end of Envoy broke the connections that it held: that must be told, also by the next hub."""
         self.restarts = max((one.restarts for one in seen.replicas), default=0) if seen is not None else 0
         if seen is None or not self.restarts:
             return
         last = seen.replicas[0]
-        how = f"by signal {last.signal}" if last.signal is not None else f"with exit code {last.exit_code}"
-        message = f"Envoy ended {how} and was started again; the connections that it held broke"
+        message = f"Envoy ended {_how(last)} and was started again; the connections that it held broke"
         since = seen.started_at.isoformat() if seen.started_at else None
         data = {"restarts": self.restarts, "since": since, "signal": last.signal, "exitCode": last.exit_code}
         self.recorder.event(SUBJECT, "GatewayRestarted", message, data)
@@ -88,3 +98,9 @@ class GatewayController:
             return one.model_copy(update={"status": confirmed.status})
 
         update(self.store, Route, route.name, change)
+
+
+def _how(ended: Replica) -> str:
+    if ended.signal is not None:
+        return f"by signal {ended.signal}"
+    return "with its supervisor" if ended.exit_code is None else f"with exit code {ended.exit_code}"

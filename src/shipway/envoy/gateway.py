@@ -69,6 +69,10 @@ class EnvoyGateway:
         except DependencyFailed:
             return None
 
+    def forget(self) -> None:
+        """Envoy was ended for good: the socket that it leaves behind goes too."""
+        self._socket.unlink(missing_ok=True)
+
     async def _change(self, table: RoutingTable) -> GatewayState:
         self._ground()
         committed = self._committed()

@@ -21,6 +21,7 @@ class Lineage:
     fingerprint: str = ""
     components: Mapping[str, str] = field(default_factory=dict, hash=False)
     params: Mapping[str, bool | int | float | str] = field(default_factory=dict, hash=False)
+    inputs: Mapping[str, str] = field(default_factory=dict, hash=False)  # name to digest of the snapshot
     metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
     gate: Literal["passed", "failed", "none"] = "none"
     gate_reason: str = ""

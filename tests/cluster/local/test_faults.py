@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from shipway.bundle import Environment, HttpProbe, Limits, Observed, Workload
-from shipway.cluster.local import LocalCluster
+from shipway.cluster.local import LocalCluster, supervision
+from shipway.cluster.local.folder import Folder
 from shipway.cluster.local.supervisor import cgroups, identity
 from shipway.errors import DependencyFailed, InvalidObject, Refused
 from shipway.testing.cluster_suite import (
@@ -95,6 +96,22 @@ def test_exit_code_while_no_hub_lives(home: Place) -> None:
     asyncio.run(see())
 
 
+def test_a_supervisor_that_comes_late_does_not_run_the_job_again(home: Place, tmp_path: Path) -> None:
+    """A hub died just after it had started it; the next hub's own one was faster, and is done."""
+    starts = tmp_path / "starts"
+
+    async def run() -> None:
+        async with home.cluster() as cluster:
+            await cluster.apply(job("train", f"open({str(starts)!r}, 'a').write('x')"))
+            assert (await until_ended(cluster, "train")).phase == "Succeeded"
+
+    asyncio.run(run())
+    wait_for(lambda: not home.processes(), "the supervisor of an ended job ends")
+    supervision.start(Folder(home.folder("train")), {})
+    wait_for(lambda: not home.processes(), "the late one ends")
+    assert starts.read_text() == "x"
+
+
 def test_a_new_hub_finds_what_runs(home: Place) -> None:
     async def see() -> Observed:
         async with home.cluster() as cluster:
@@ -115,6 +132,7 @@ def test_the_supervisor_of_a_server_is_killed(home: Place) -> None:
             after = await until_ready(cluster, "web", 2)
             assert all(dead(one.pid) for one in before.replicas)
             assert [one.address for one in after.replicas] == [one.address for one in before.replicas]
+            assert [one.restarts for one in after.replicas] == [1, 1]
 
     asyncio.run(scenario())
 

@@ -34,7 +34,7 @@ def observed(
         reason=status["reason"],
         message=status["message"],
         tail=tail,
-        log=str(folder.log(failed or 0)),
+        log=str(folder.log(failed or 0)) if status["started_at"] else "",  # what never ran has none
         output=str(folder.output) if workload.mode == "job" else "",
         environment=plan["environment"],
         notes=(*plan["notes"], *status["notes"]),

@@ -48,6 +48,10 @@ class Supervisor:
             Replica(index, moved.get(index) or planned[index], self._site, time.monotonic())
             for index in range(plan["replicas"])
         ]
+        # What ended with it starts again: a restart as any other, so that whoever counts them sees it.
+        ended = {one["index"]: one["restarts"] + 1 for one in before["replicas"]} if before else {}
+        for replica in self._replicas:
+            replica.restarts = ended.get(replica.index, 0)
         self._published: dict[str, Any] = {}
         self._durable_ends = 0
         self._control = Control(self._selector, plan["socket"], self._handle)
@@ -216,9 +220,14 @@ def main(directory: str) -> None:
     except BlockingIOError:
         os.write(up, b"!")
         return
+    before = read_json(f"{directory}/status.json")
+    if plan["mode"] == "job" and before is not None:
+        # We were started by a hub that died, and came so late that the job has run under the next one's supervisor.
+        os.write(up, b"!")
+        return
     _write_identity(directory)
     os.makedirs(f"{directory}/logs", mode=0o700, exist_ok=True)
-    supervisor = Supervisor(directory, plan, read_json(f"{directory}/status.json"))
+    supervisor = Supervisor(directory, plan, before)
     _detach(f"{directory}/supervisor.log")
     os.write(up, b"!")
     os.close(up)
