@@ -249,7 +249,7 @@ def _write_whole(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _own_sockets(where: Settings) -> None:
+def own_sockets(where: Settings) -> None:
     """Make the folder for sockets; whoever may write there could be the hub to our commands.
 
     Raises Refused when it lies outside of the home (in /tmp) and is another user's.
@@ -264,6 +264,14 @@ def _own_sockets(where: Settings) -> None:
                 next_step=f"Remove it, or choose a SHIPWAY_HOME with a shorter path than {len(str(where.home))}.",
             )
         folder.chmod(0o700)
+
+
+def _leave_sockets(where: Settings) -> None:
+    """Nothing stays in /tmp of a home that runs nothing; while something runs, its sockets keep the folder."""
+    if not where.sockets.is_relative_to(where.home):
+        with suppress(OSError):
+            (where.sockets / "supervisors").rmdir()
+            where.sockets.rmdir()
 
 
 @contextmanager
@@ -290,13 +298,14 @@ def main(arguments: list[str] | None = None) -> int:
         for folder in (where.home, where.cache):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         where.home.chmod(0o700)
-        _own_sockets(where)
+        own_sockets(where)
         with _only_hub(where) as alone:
             if not alone:
                 log.info("another hub serves %s", where.home)
                 return 0
             log.info("Shipway %s serves %s", __version__, where.home)
             asyncio.run(run(where, listen))
+            _leave_sockets(where)
     except ShipwayError as error:
         log.error("%s", error)
         return error.exit_code

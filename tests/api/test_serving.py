@@ -114,6 +114,13 @@ def test_a_stale_socket_is_replaced(folder: Path) -> None:
         assert hub.client.get("/healthz")["status"] == "ok"
 
 
+def test_rubbish_in_the_place_of_the_socket_is_replaced(folder: Path) -> None:
+    (folder / "run").mkdir()
+    (folder / "run" / "hub.sock").write_text("rubbish")
+    with served(folder) as hub:
+        assert hub.client.get("/healthz")["status"] == "ok"
+
+
 def test_a_living_hub_is_not_replaced(hub: Hub) -> None:
     with pytest.raises(PortTaken, match="another hub"):
         start(hub, hub.socket, None)

@@ -61,6 +61,10 @@ def test_a_predictor_is_named(tmp_path: Path, code: str, name: str) -> None:
             "server = Flask(__name__)\n",
             ("python", "-m", "flask", "--app", "app:server", "run", "--host", "$(HOST)", "--port", "$(PORT)"),
         ),
+        (
+            '"""Listens on $PORT."""\napp = Flask(__name__)\n',
+            ("python", "-m", "flask", "--app", "app:app", "run", "--host", "$(HOST)", "--port", "$(PORT)"),
+        ),
         ('app = Flask(__name__)\napp.run(port=int(os.environ["PORT"]))\n', ("python", "app.py")),
         ("import http.server\n", ("python", "app.py")),
     ],

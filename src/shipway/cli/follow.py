@@ -46,23 +46,33 @@ class Silent:
 
 
 def follow(
-    hub: HubClient, world: World, wanted: Wanted, display: Display, timeout: float | None, revive: Callable[[], object]
+    hub: HubClient,
+    world: World,
+    wanted: Wanted,
+    changed: Collection[Key],
+    display: Display,
+    timeout: float | None,
+    revive: Callable[[], object],
 ) -> Progress:
     """Until everything wanted is settled. ``revive`` starts a hub that died meanwhile: the work went on without it.
 
+    What is not among ``changed`` and was done before is not shown: a training of yesterday is no news.
     Raises WorkloadFailed when ``timeout`` seconds are over.
     """
     wanted = tuple(wanted)
     metrics = _Metrics(hub, {name for kind, name, _ in wanted if kind == "ModelJob"})
     deadline = None if timeout is None else time.monotonic() + timeout
     restarts = 0
-    if (state := progress(world.objects.values(), wanted, datetime.now(UTC))).settled:
-        return state  # nothing happens: there is nothing to show
+    state = progress(world.objects.values(), wanted, datetime.now(UTC))
+    old = _done_before(state, changed)
+    if state.settled:
+        display.show(_without(state, old), [])
+        return state
     while True:
         try:
             for _ in chain([None], world.changes(wait=_TICK)):
                 state = progress(world.objects.values(), wanted, datetime.now(UTC))
-                display.show(state, metrics.new(world.objects))
+                display.show(_without(state, old), metrics.new(world.objects))
                 if state.settled:
                     return state
                 if deadline is not None and time.monotonic() > deadline:
@@ -75,6 +85,14 @@ def follow(
                 raise
             revive()
             world.read()
+
+
+def _done_before(state: Progress, changed: Collection[Key]) -> set[tuple[Key, str]]:
+    return {(one.subject, one.text) for one in state.steps if one.state == "done" and one.subject not in changed}
+
+
+def _without(state: Progress, old: set[tuple[Key, str]]) -> Progress:
+    return replace(state, steps=tuple(one for one in state.steps if (one.subject, one.text) not in old))
 
 
 def _too_late(state: Progress, timeout: float | None) -> WorkloadFailed:

@@ -40,11 +40,11 @@ def up(folder: Path, retrain: bool, timeout: float | None, output: str) -> None:
     with _on_interrupt():
         applied = bring(hub, project, retrain=retrain)
         world = World(hub)
+        changed = {one.key for one in applied if one.result != "unchanged"}
         with _display(output) as display:
-            state = follow(hub, world, followed(applied), display, timeout, ensured)
-    unchanged = all(one.result == "unchanged" for one in applied)
+            state = follow(hub, world, followed(applied), changed, display, timeout, ensured)
     wanted = tuple(one.key for one in applied)
-    result = Result(state, world.objects, wanted, unchanged, _requests(world, applied, project))
+    result = Result(state, world.objects, wanted, not changed, _requests(world, applied, project))
     _print(result, output)
 
 
