@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
-import hashlib
 import logging
 import os
 import platform
-import secrets
 import signal
 import socket
-import stat
 import sys
 import sysconfig
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from uv import find_uv_bin
 
-from shipway import __version__, settings
+from shipway import __version__, home, settings
 from shipway.api.app import build
 from shipway.api.backend import Backend, DownRequest
 from shipway.api.serve import serve
@@ -45,9 +40,8 @@ from shipway.controllers import (
     Views,
 )
 from shipway.envoy.gateway import EnvoyGateway
-from shipway.envoy.listen import reserve_any, reserve_port
 from shipway.envoy.workload import envoy_binary, workload
-from shipway.errors import PortTaken, Refused, ShipwayError, UserError
+from shipway.errors import ShipwayError, UserError
 from shipway.jobs import Platform
 from shipway.journal.notifying import NotifyingJournal
 from shipway.journal.sqlite import SqliteJournal
@@ -94,10 +88,10 @@ def compose(where: Settings) -> Hub:
         artifacts=materials,
         environments=environments,
         secrets=where.secrets,
-        home_id=_home_id(where),
+        home_id=home.identity(where),
         inherited=settings.inherited(),
     )
-    port, kept_port = _gateway_port(where)
+    port, kept_port = home.gateway_port(where)
     gateway = EnvoyGateway(where.gateway, where.sockets, port)
     metrics = MetricFollower(cluster, journal)
     here = Platform(f"cpython-{platform.python_version()}", sysconfig.get_platform())
@@ -155,7 +149,7 @@ async def run(where: Settings, listen: tuple[str, int] | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, hub.stop.set)
-    app = build(hub.backend, _token(where) if listen else None)
+    app = build(hub.backend, home.token(where) if listen else None)
     await hub.cluster.adopt()
     await _describe_cluster(hub)
     hub.models.mirror_all()
@@ -203,89 +197,6 @@ def _environments(where: Settings) -> UvEnvironments:
     )
 
 
-def _home_id(where: Settings) -> str:
-    return hashlib.sha256(os.fsencode(where.home)).hexdigest()[:12]
-
-
-def _gateway_port(where: Settings) -> tuple[int, socket.socket | None]:
-    """The home's gateway port (asked for, remembered, or chosen now), and what keeps it until Envoy comes.
-
-    A remembered port that a stranger has taken while our gateway was down is given up, not fought for. A gateway
-    that runs keeps its port itself.
-    """
-    remembered = where.gateway / "port"
-    text = remembered.read_text() if remembered.exists() else ""
-    before = int(text) if text.isdigit() else None
-    asked = where.gateway_port or before
-    if asked is not None and asked == before and (where.workloads / GATEWAY[1]).exists():
-        return asked, None
-    try:
-        kept = reserve_any() if asked is None else reserve_port(asked)
-    except PortTaken:
-        if where.gateway_port is not None:
-            raise
-        kept = reserve_any()
-    port = int(kept.getsockname()[1])
-    where.gateway.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write_whole(remembered, str(port))
-    return port, kept
-
-
-def _token(where: Settings) -> str:
-    """The bearer token for TCP, made once; readable by its owner only."""
-    if not where.token.exists():
-        _write_whole(where.token, secrets.token_urlsafe(32))
-    return where.token.read_text()
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Killed anywhere in here, the next hub finds the whole text or no file."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def own_sockets(where: Settings) -> None:
-    """Make the folder for sockets; whoever may write there could be the hub to our commands.
-
-    Raises Refused when it lies outside of the home (in /tmp) and is another user's.
-    """
-    inside = where.sockets.is_relative_to(where.home)
-    for folder in (where.sockets,) if inside else (where.sockets.parent, where.sockets):
-        folder.mkdir(mode=0o700, exist_ok=True)
-        seen = folder.lstat()
-        if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid():
-            raise Refused(
-                f"{folder}, where the sockets of {where.home} go, is another user's or not a folder",
-                next_step=f"Remove it, or choose a SHIPWAY_HOME with a shorter path than {len(str(where.home))}.",
-            )
-        folder.chmod(0o700)
-
-
-def _leave_sockets(where: Settings) -> None:
-    """Nothing stays in /tmp of a home that runs nothing; while something runs, its sockets keep the folder."""
-    if not where.sockets.is_relative_to(where.home):
-        with suppress(OSError):
-            (where.sockets / "supervisors").rmdir()
-            where.sockets.rmdir()
-
-
-@contextmanager
-def _only_hub(where: Settings) -> Iterator[bool]:
-    """Hold the home's lock; yields False when another hub has it. The kernel releases it when we die."""
-    with where.hub_lock.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the hub of this process's home; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m shipway.app", description="The hub of one Shipway home.")
@@ -295,17 +206,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         where = settings.read()
         listen = _address(asked.listen) if asked.listen else None
-        for folder in (where.home, where.cache):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        where.home.chmod(0o700)
-        own_sockets(where)
-        with _only_hub(where) as alone:
+        home.own(where)
+        with home.only_hub(where) as alone:
             if not alone:
                 log.info("another hub serves %s", where.home)
                 return 0
             log.info("Shipway %s serves %s", __version__, where.home)
             asyncio.run(run(where, listen))
-            _leave_sockets(where)
+            home.leave_sockets(where)
     except ShipwayError as error:
         log.error("%s", error)
         return error.exit_code

@@ -75,6 +75,7 @@ class Workload:
     liveness: HttpProbe | None = None
     limits: Limits = Limits()
     grace_period: float = 20.0  # seconds between SIGTERM and SIGKILL
+    longest_backoff: float = 30.0  # seconds between the end of a server and its next start
     timeout: float | None = None  # seconds a job may take
 
     def to_json(self) -> dict[str, Any]:

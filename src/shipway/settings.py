@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ class Settings:
 
     home: Path
     gateway_port: int | None = None  # None: the home's own, chosen once
+    temporary: Path = Path("/tmp")  # not TMPDIR: another shell must find the same sockets
 
     @property
     def store(self) -> Path:
@@ -69,7 +69,7 @@ class Settings:
         if len(os.fsencode(inside)) + len("/supervisors/") + 40 <= _LONGEST_SOCKET_PATH:
             return inside
         short = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"shipway-{os.getuid()}" / short
+        return self.temporary / f"shipway-{os.getuid()}" / short
 
     @property
     def hub_socket(self) -> Path:

@@ -52,7 +52,8 @@ def collect(root: Path, patterns: Sequence[str], *, may_be_empty: bool = False) 
     nothing but exclusions the rest is ``**``. Never taken: ``.git``, ``venv``, caches, compiled Python, and what
     ``.shipwayignore`` names (lines as in .gitignore). A link is stored as what it points to.
 
-    Raises UserError when a name matches nothing, when nothing is left (unless it ``may_be_empty``), and for a link that leaves ``root``.
+    Raises UserError when a name matches nothing, when nothing is left (unless it ``may_be_empty``), and for a link
+    that leaves ``root``.
     """
     chosen = [pattern for pattern in patterns if not pattern.startswith("!")] or ["**"]
     dropped = [pattern[1:] for pattern in patterns if pattern.startswith("!")]

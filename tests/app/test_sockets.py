@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from shipway.app import own_sockets
 from shipway.errors import Refused
+from shipway.home import own_sockets
 from shipway.settings import Settings
 
 
 @pytest.fixture
-def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return Settings(tmp_path / ("far-" * 30))
+def far(tmp_path: Path) -> Settings:
+    return Settings(tmp_path / ("far-" * 30), temporary=tmp_path)
 
 
 def test_nobody_else_may_enter(far: Settings) -> None:

@@ -33,6 +33,7 @@ REASON_AT = {
     "mark_failed": 1,
     "mark_not_live": 0,
     "mark_rollout_failed": 2,
+    "mark_under_way": 0,
     "mark_waiting": 0,
     "with_condition": 2,
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Protocol
 
-from shipway.cli.hubs import World
+from shipway.cli.hubs import Key, World
 from shipway.cli.progress import Progress, progress
 from shipway.client import HubClient
 from shipway.errors import HubUnreachable, NotFound, WorkloadFailed
@@ -88,7 +88,8 @@ def follow(
 
 
 def _done_before(state: Progress, changed: Collection[Key]) -> set[tuple[Key, str]]:
-    return {(one.subject, one.text) for one in state.steps if one.state == "done" and one.subject not in changed}
+    ended = [one for one in state.steps if one.state in ("done", "cached")]
+    return {(one.subject, one.text) for one in ended if one.subject not in changed}
 
 
 def _without(state: Progress, old: set[tuple[Key, str]]) -> Progress:

@@ -43,5 +43,10 @@ def about_hub(health: Mapping[str, Any]) -> str:
     state = gateway.get("state") or gateway.get("reason") or ("live" if gateway.get("live") else "not live")
     return (
         f"hub      {health['version']}, pid {health['pid']}, home {health['home']}\n"
-        f"gateway  {gateway.get('url', '-')}  {state}"
+        f"gateway  {gateway.get('url', '-')}  {state}{_restarts(gateway.get('restarts', 0))}"
     )
+
+
+def _restarts(count: int) -> str:
+    # Each of them broke the connections that Envoy held: whoever looks for lost requests finds the cause here.
+    return f", restarted {count} time{'s' if count > 1 else ''}" if count else ""

@@ -51,4 +51,5 @@ def workload(binary: Path, folder: Path, *, name: str = "gateway") -> Workload:
         ),
         environment=None,
         grace_period=5.0,  # Envoy ends at once on SIGTERM
+        longest_backoff=1.0,  # without it no service answers: back within 2 s however often it is killed
     )

@@ -92,6 +92,7 @@ def _open_pickle(path: Path, allow_pickle: bool) -> Any:
         )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", DeprecationWarning)  # between joblib and NumPy 2.5: says nothing of the model
         model = import_module("joblib").load(path)
     for one in caught:
         text = " ".join(str(one.message).split())

@@ -20,4 +20,8 @@ from shipway.cluster.local.supervisor.backoff import next_restart
     ],
 )
 def test_waits(failures: int, ran_for: float, healthy_for: float, expected: tuple[int, float]) -> None:
-    assert next_restart(failures, ran_for, healthy_for) == expected
+    assert next_restart(failures, ran_for, healthy_for, longest=30.0) == expected
+
+
+def test_a_workload_says_how_long_it_may_take() -> None:
+    assert [next_restart(failures, 1, 0, longest=1.0)[1] for failures in range(4)] == [0.5, 1.0, 1.0, 1.0]

@@ -52,6 +52,7 @@ def make_plan(
         "probes": _probes(workload),
         "limits": asdict(workload.limits),
         "grace": workload.grace_period,
+        "longest_backoff": workload.longest_backoff,
         "timeout": workload.timeout if workload.mode == "job" else None,
         "log": {"size": LOG_SIZE, "files": LOG_FILES},
         "socket": str(socket),

@@ -277,7 +277,8 @@ class Replica:
         if self.leaving or self._site.plan["mode"] == "job" or reason == "ModelNotLoaded":
             self._end_for_good(now)
             return
-        self._failures, delay = next_restart(self._failures, now - self._began, healthy)
+        longest = self._site.plan["longest_backoff"]
+        self._failures, delay = next_restart(self._failures, now - self._began, healthy, longest)
         wanted_again = self._doom == "ScaledDown"
         self.state, self._start_at = "waiting", now if wanted_again else now + delay
 

@@ -1,0 +1,110 @@
+"""The home folder, kept by its hub: one hub at a time, who may enter, and what is remembered between two hubs."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from shipway.controllers import GATEWAY
+from shipway.envoy.listen import reserve_any, reserve_port
+from shipway.errors import PortTaken, Refused
+from shipway.settings import Settings
+
+
+def own(where: Settings) -> None:
+    """Make the home, readable by its owner only. Raises Refused as :func:`own_sockets` does."""
+    for folder in (where.home, where.cache):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    where.home.chmod(0o700)
+    own_sockets(where)
+
+
+def identity(where: Settings) -> str:
+    """A short name of the home, for cgroups and the like: two homes never share one."""
+    return hashlib.sha256(os.fsencode(where.home)).hexdigest()[:12]
+
+
+def gateway_port(where: Settings) -> tuple[int, socket.socket | None]:
+    """The home's gateway port (asked for, remembered, or chosen now), and what keeps it until Envoy comes.
+
+    A remembered port that a stranger has taken while our gateway was down is given up, not fought for. A gateway
+    that runs keeps its port itself.
+    """
+    remembered = where.gateway / "port"
+    text = remembered.read_text() if remembered.exists() else ""
+    before = int(text) if text.isdigit() else None
+    asked = where.gateway_port or before
+    if asked is not None and asked == before and (where.workloads / GATEWAY[1]).exists():
+        return asked, None
+    try:
+        kept = reserve_any() if asked is None else reserve_port(asked)
+    except PortTaken:
+        if where.gateway_port is not None:
+            raise
+        kept = reserve_any()
+    port = int(kept.getsockname()[1])
+    where.gateway.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write_whole(remembered, str(port))
+    return port, kept
+
+
+def token(where: Settings) -> str:
+    """The bearer token for TCP, made once; readable by its owner only."""
+    if not where.token.exists():
+        _write_whole(where.token, secrets.token_urlsafe(32))
+    return where.token.read_text()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Killed anywhere in here, the next hub finds the whole text or no file."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def own_sockets(where: Settings) -> None:
+    """Make the folder for sockets; whoever may write there could be the hub to our commands.
+
+    Raises Refused when it lies outside of the home (in /tmp) and is another user's.
+    """
+    inside = where.sockets.is_relative_to(where.home)
+    for folder in (where.sockets,) if inside else (where.sockets.parent, where.sockets):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        seen = folder.lstat()
+        if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid():
+            raise Refused(
+                f"{folder}, where the sockets of {where.home} go, is another user's or not a folder",
+                next_step=f"Remove it, or choose a SHIPWAY_HOME with a shorter path than {len(str(where.home))}.",
+            )
+        folder.chmod(0o700)
+
+
+def leave_sockets(where: Settings) -> None:
+    """Nothing stays in /tmp of a home that runs nothing; while something runs, its sockets keep the folder."""
+    if not where.sockets.is_relative_to(where.home):
+        with suppress(OSError):
+            (where.sockets / "supervisors").rmdir()
+            where.sockets.rmdir()
+
+
+@contextmanager
+def only_hub(where: Settings) -> Iterator[bool]:
+    """Hold the home's lock; yields False when another hub has it. The kernel releases it when we die."""
+    with where.hub_lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True

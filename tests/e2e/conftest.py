@@ -1,0 +1,34 @@
+"""Homes as fixtures, and the marks that all tests of the whole product carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.home import Home, fresh_home
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.slow)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(120))
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """A home for one test."""
+    with fresh_home() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_home() -> Iterator[Home]:
+    """A home for the tests of a module: each uses names of its own."""
+    with fresh_home() as made:
+        yield made
