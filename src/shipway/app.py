@@ -41,7 +41,7 @@ from shipway.controllers import (
 )
 from shipway.envoy.gateway import EnvoyGateway
 from shipway.envoy.workload import envoy_binary, workload
-from shipway.errors import ShipwayError, UserError
+from shipway.errors import ShipwayError
 from shipway.jobs import Platform
 from shipway.journal.notifying import NotifyingJournal
 from shipway.journal.sqlite import SqliteJournal
@@ -205,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     try:
         where = settings.read()
-        listen = _address(asked.listen) if asked.listen else None
+        listen = settings.loopback(asked.listen) if asked.listen else None
         home.own(where)
         with home.only_hub(where) as alone:
             if not alone:
@@ -218,16 +218,6 @@ def main(arguments: list[str] | None = None) -> int:
         log.error("%s", error)
         return error.exit_code
     return 0
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if host not in ("127.0.0.1", "localhost") or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UserError(
-            f"--listen {text}: the hub listens on this machine only",
-            next_step="write 127.0.0.1:PORT; from elsewhere, use an SSH tunnel",
-        )
-    return "127.0.0.1", int(port)
 
 
 if __name__ == "__main__":

@@ -83,6 +83,17 @@ def read() -> Settings:
     return Settings(home=home, gateway_port=_port(os.environ.get("SHIPWAY_GATEWAY_PORT", "")))
 
 
+def loopback(text: str) -> tuple[str, int]:
+    """``127.0.0.1:PORT`` as host and port. Raises UserError for any other place: the hub serves this machine only."""
+    host, _, port = text.rpartition(":")
+    if host not in ("127.0.0.1", "localhost") or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UserError(
+            f"--listen {text}: the hub listens on this machine only",
+            next_step="write 127.0.0.1:PORT; from elsewhere, use an SSH tunnel",
+        )
+    return "127.0.0.1", int(port)
+
+
 def _port(text: str) -> int | None:
     if not text:
         return None

@@ -83,6 +83,9 @@ def test_up_uploads_applies_and_prints_the_result(shipway: Shipway, hub: FakeHub
     assert first["spec"]["source"]["digest"].startswith("sha256:")
     digest = "sha256:" + "0" * 64
     assert ended.out.splitlines() == [
+        "train digits: done in 3.0 s, accuracy 0.9722",
+        "pack digits: done, digits:1",
+        "roll out digits-00001: done, 1/1 replicas ready",
         f"model    digits:1  {digest}  accuracy 0.9722",
         "service  digits  http://127.0.0.1:1/digits",
         "try it   curl -s http://127.0.0.1:1/digits/v2/models/digits",
@@ -143,7 +146,7 @@ def test_up_reports_a_failed_job_with_its_log(shipway: Shipway, has_snapshots: F
     ended = shipway("up", project)
     assert ended.code == 1
     assert ended.err.splitlines() == [
-        "error: ModelJob/digits: Error: exit code 3",
+        "error: ModelJob/digits: exit code 3",
         "",
         "    Traceback",
         "    ValueError: no",
@@ -333,7 +336,7 @@ def test_models_show(shipway: Shipway, hub: FakeHub) -> None:
         "ledger": [{"at": "2026-01-01T12:00:00Z", "reason": "Live", "message": "all traffic goes to digits-00001"}],
     }
     text = shipway("models", "show", "digits:champion").out
-    assert "components    code=sha256:1\n" in text
+    assert "  code        sha256:1\n" in text
     assert text.endswith("ledger\n2026-01-01T12:00:00Z  Live: all traffic goes to digits-00001\n")
 
 

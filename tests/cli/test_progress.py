@@ -167,7 +167,7 @@ FAILED_ROLLOUT = serving(service(), 1).mark_rollout_failed("digits-00002", resol
         ),
         pytest.param(
             [serving(own_server(), None, ready=0)],
-            ["roll out digits-00001: running, all traffic goes to digits-00001"],
+            ["roll out digits-00001: running, 0/1 replicas ready"],
             False,
             id="rolled out, none ready",
         ),

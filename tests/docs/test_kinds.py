@@ -20,7 +20,9 @@ from shipway.kinds.quantity import Cpu, Memory, Seconds
 from shipway.kinds.service import ModelRef
 
 PAGE = Path(__file__).parents[2] / "docs" / "kinds.md"
-ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<type>[^|]+) \| (?P<default>[^|]+) \| (?P<meaning>[^|]+) \|$", re.MULTILINE)
+ROW = re.compile(
+    r"^\| `(?P<name>\w+)` \| (?P<type>[^|]+) \| (?P<default>[^|]+) \| (?P<meaning>[^|]+) \|$", re.MULTILINE
+)
 
 # Types of ours that say more than "string" or "number"; the page explains each under "Words for types".
 WORDS: tuple[tuple[Any, str], ...] = (

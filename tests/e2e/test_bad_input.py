@@ -49,7 +49,7 @@ BAD_YAML = {
     "unknown-kind": (YAML.replace("kind: ModelJob", "kind: ModelJop"), 2, "did you mean 'ModelJob'"),
     "unknown-field": (service("replica: 2"), 15, "spec.replica: unknown field; did you mean 'replicas'?"),
     "wrong-type": (service("replicas: many"), 15, 'spec.replicas: "many"'),
-    "negative-replicas": (service("replicas: -1"), 15, "spec.replicas: -1 is not allowed: 0 or more"),
+    "negative-replicas": (service("replicas: -1"), 15, "spec.replicas: -1 is not allowed; must be 0 or more"),
     "invalid-name": (YAML.replace("NAME", "Not_Good"), 3, "'Not_Good' is not a valid name"),
     "bad-quantity": (service("resources: {memory: 2GB}"), 15, "'2GB' is not a memory quantity"),
     "missing-file": (YAML.replace("predictor.py:Line", "absent.py:Line"), 15, "absent.py"),

@@ -60,7 +60,7 @@ def errors(text: str) -> list[str]:
         ("a: !!python/name:os.system x", "shipway.yaml:1: a: the tag !!python/name:os.system is not allowed here"),
         ("a: !!set {x}", "shipway.yaml:1: a: the tag !!set is not allowed here"),
         ("a: !!int many", "shipway.yaml:1: a: 'many' is not a YAML int; quote it to make it a string"),
-        ("a: .inf", "shipway.yaml:1: a: .inf is not allowed: a finite number"),
+        ("a: .inf", "shipway.yaml:1: a: .inf is not allowed; must be a finite number"),
         ("? [a, b]\n: 1", "shipway.yaml:1: a key must be a plain word"),
         (
             "a:\n  <<: 5",
@@ -81,7 +81,7 @@ def errors(text: str) -> list[str]:
         ),
         (
             JOB.replace("v1alpha1", "v2"),
-            'shipway.yaml:1: apiVersion: "shipway.dev/v2" is not allowed: shipway.dev/v1alpha1',
+            'shipway.yaml:1: apiVersion: "shipway.dev/v2" is not allowed; must be shipway.dev/v1alpha1',
         ),
         (
             "apiVersion: apps/v1\nkind: Deployment\n",
@@ -89,33 +89,35 @@ def errors(text: str) -> list[str]:
             f"here stand kinds of shipway.dev/v1alpha1: {KIND_LIST}",
         ),
         # fields
-        (JOB + "  replicas: -1\n", "shipway.yaml:6: spec.replicas: -1 is not allowed: 1 or more"),
-        (JOB + "  replicas: two\n", 'shipway.yaml:6: spec.replicas: "two" is not allowed: a whole number'),
-        (JOB + "  replicas: 1.5\n", "shipway.yaml:6: spec.replicas: 1.5 is not allowed: a whole number"),
-        (SERVICE + "  replicas: 2000\n", "shipway.yaml:6: spec.replicas: 2000 is not allowed: 1000 or less"),
+        (JOB + "  replicas: -1\n", "shipway.yaml:6: spec.replicas: -1 is not allowed; must be 1 or more"),
+        (JOB + "  replicas: two\n", 'shipway.yaml:6: spec.replicas: "two" is not allowed; must be a whole number'),
+        (JOB + "  replicas: 1.5\n", "shipway.yaml:6: spec.replicas: 1.5 is not allowed; must be a whole number"),
+        (SERVICE + "  replicas: 2000\n", "shipway.yaml:6: spec.replicas: 2000 is not allowed; must be 1000 or less"),
         (JOB + "  replica: 2\n", "shipway.yaml:6: spec.replica: unknown field; did you mean 'replicas'?"),
         (JOB + "  xyzzy: 2\n", None),
         (JOB + "replicas: 2\n", "shipway.yaml:6: replicas: unknown field; it belongs in spec: spec.replicas"),
         (
             JOB + "  mode: gangs\n",
-            "shipway.yaml:6: spec.mode: \"gangs\" is not allowed: one of gang, indexed, elastic; did you mean 'gang'?",
+            'shipway.yaml:6: spec.mode: "gangs" is not allowed; must be one of gang, indexed, elastic; '
+            "did you mean 'gang'?",
         ),
-        (JOB + "  mode: 5\n", "shipway.yaml:6: spec.mode: 5 is not allowed: one of gang, indexed, elastic"),
+        (JOB + "  mode: 5\n", "shipway.yaml:6: spec.mode: 5 is not allowed; must be one of gang, indexed, elastic"),
         (
             JOB.replace("[python, train.py]", "python train.py"),
-            'shipway.yaml:5: spec.command: "python train.py" is not allowed: a list, like ["python", "train.py"]',
+            'shipway.yaml:5: spec.command: "python train.py" is not allowed; must be a list, '
+            'like ["python", "train.py"]',
         ),
         (
             JOB.replace("[python, train.py]", '"echo \'open"'),
-            'shipway.yaml:5: spec.command: "echo \'open" is not allowed: a list, like ["echo \'open"]',
+            'shipway.yaml:5: spec.command: "echo \'open" is not allowed; must be a list, like ["echo \'open"]',
         ),
         (
             JOB.replace("train.py", "5"),
-            'shipway.yaml:5: spec.command[1]: 5 is not allowed: a string (in quotes: "5")',
+            'shipway.yaml:5: spec.command[1]: 5 is not allowed; must be a string (in quotes: "5")',
         ),
         (
             JOB.replace("[python, train.py]", "[]"),
-            "shipway.yaml:5: spec.command: [] is not allowed: at least 1 in the list",
+            "shipway.yaml:5: spec.command: [] is not allowed; must be a list of at least 1",
         ),
         (
             JOB.replace("digits", "My_Digits"),
@@ -125,7 +127,7 @@ def errors(text: str) -> list[str]:
         (JOB.partition("spec:")[0], "shipway.yaml:1: spec: is missing"),
         (
             JOB.partition("spec:")[0] + "spec: 5\n",
-            "shipway.yaml:4: spec: 5 is not allowed: a mapping of names to values",
+            "shipway.yaml:4: spec: 5 is not allowed; must be a mapping of names to values",
         ),
         (JOB + "  env: {DEBUG: true}\n", None),
         (
@@ -139,11 +141,12 @@ def errors(text: str) -> list[str]:
         ),
         (
             JOB + "  params: {size: [1]}\n",
-            "shipway.yaml:6: spec.params.size: [1] is not allowed: true or false, a whole number, a number or a string",
+            "shipway.yaml:6: spec.params.size: [1] is not allowed; "
+            "must be true or false, a whole number, a number or a string",
         ),
         (
             JOB + "  requirements: 5\n",
-            'shipway.yaml:6: spec.requirements: 5 is not allowed: a string or a list (in quotes: "5")',
+            'shipway.yaml:6: spec.requirements: 5 is not allowed; must be a string or a list (in quotes: "5")',
         ),
         (
             JOB + "  cache: {tll: 5}\n",
@@ -182,8 +185,8 @@ def errors(text: str) -> list[str]:
         (f"{JOB}---\n{JOB}", "shipway.yaml:9: metadata.name: ModelJob 'digits' is given twice: first in line 1"),
         (
             f"{JOB}  replicas: -1\n---\n{SERVICE}  replicas: -1\n",
-            "shipway.yaml:6: spec.replicas: -1 is not allowed: 1 or more\n"
-            "shipway.yaml:13: spec.replicas: -1 is not allowed: 0 or more",
+            "shipway.yaml:6: spec.replicas: -1 is not allowed; must be 1 or more\n"
+            "shipway.yaml:13: spec.replicas: -1 is not allowed; must be 0 or more",
         ),
     ],
 )
@@ -261,7 +264,7 @@ def test_an_error_that_the_table_lacks_keeps_pydantics_words() -> None:
     with pytest.raises(ValidationError) as caught:
         Later.model_validate({"at": "x"})
     (error,) = translate(caught.value, Document({"at": "x"}), Later)
-    assert str(error).startswith('at: "x" is not allowed: Input should be a valid UUID')
+    assert str(error).startswith('at: "x" is not allowed; must be a valid UUID')
 
 
 def test_shown_values_are_short() -> None:

@@ -22,8 +22,10 @@ def hub() -> None:
 def start(listen: str | None, output: str) -> None:
     """Start the hub, unless one runs."""
     where = settings.read()
-    if listen is not None and hub_process.status(where) is not None:
-        raise Refused("a hub runs already, and does not change where it listens", next_step="shipway hub stop")
+    if listen is not None:
+        settings.loopback(listen)
+        if hub_process.status(where) is not None:
+            raise Refused("a hub runs already, and does not change where it listens", next_step="shipway hub stop")
     argv = (*hub_process.HUB, "--listen", listen) if listen is not None else hub_process.HUB
     health = hub_process.ensure(where, argv=argv)
     token = f"\ntoken    {where.token}" if listen is not None else ""

@@ -66,8 +66,9 @@ def _detail(name: str, detail: Mapping[str, Any]) -> str:
     rows += [
         (key, _short(value))
         for key, value in sorted(lineage.items())
-        if value and key not in {*dict(rows), "gateReason"}
+        if value and key not in {*dict(rows), "gateReason", "components"}
     ]
+    rows += [(f"  {key}", str(value)) for key, value in sorted(lineage.get("components", {}).items())]
     ledger = [f"{entry['at']}  {entry['reason']}: {entry['message']}" for entry in detail.get("ledger", ())]
     return aligned(rows) + ("\n\nledger\n" + "\n".join(ledger) if ledger else "")
 

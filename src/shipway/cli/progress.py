@@ -243,13 +243,14 @@ def _service(obj: Object, world: _World) -> _Judged:
     verb = f"roll out {status.get('latestRevision') or name}"
     if rolled["status"] == "False":
         return _rollout_failed(obj, verb, rolled, world)
-    ready = condition(obj, "Ready")
-    up = ready.get("status") == "True" or ready.get("reason") == "ScaledToZero"
-    if rolled["status"] == "True" and up:
-        count = f"{status.get('readyReplicas', 0)}/{status.get('replicas', 0)} replicas ready"
-        return _Judged((Step(key, verb, "done", count),), True)
     took = _elapsed(rolled.get("lastTransitionTime"), None, world.now)
-    return _Judged((Step(key, verb, "running", _first_line(rolled), took),))
+    if rolled["status"] == "Unknown":
+        return _Judged((Step(key, verb, "running", _first_line(rolled), took),))
+    ready, wanted = status.get("readyReplicas", 0), status.get("replicas", 0)
+    count = f"{ready}/{wanted} replicas ready"
+    if condition(obj, "Ready").get("reason") == "ScaledToZero" or 0 < wanted <= ready:
+        return _Judged((Step(key, verb, "done", count),), True)
+    return _Judged((Step(key, verb, "running", count, took),))
 
 
 def _target(reference: str, world: _World) -> tuple[int | None, bool]:

@@ -41,6 +41,7 @@ def as_json(result: Result) -> dict[str, Any]:
     """The one document of ``-o json``; with ``error`` when something failed."""
     document: dict[str, Any] = {
         "upToDate": result.unchanged,
+        "reason": _up_to_date(result) if result.unchanged and not result.state.failures else "",
         "jobs": [_job(one) for one in result.of("ModelJob")],
         "models": [_model(result, reference) for reference in _references(result)],
         "services": [_service(result, one) for one in result.of("ModelService")],
@@ -63,15 +64,17 @@ def as_text(result: Result) -> str:
         url = service.get("status", {}).get("url")
         if url:
             lines.append(f"service  {service['metadata']['name']}  {url}")
-    lines += [f"try it   {line}" for line in result.requests.values()]
+    if not result.state.failures:
+        lines += [f"try it   {line}" for line in result.requests.values()]
     return "\n".join(lines)
 
 
 def failure_text(failure: Failure) -> str:
     """What failed, the end of its log, where the whole log is, and what goes on."""
     lines = [headline(failure)]
-    if failure.tail:
-        lines += ["", *(f"    {line}" for line in _log_lines(failure.tail)), ""]
+    tail = _log_lines(failure.tail)
+    if tail and tail != [failure.message]:  # a one-line log that is the message already
+        lines += ["", *(f"    {line}" for line in tail), ""]
     if failure.log:
         lines.append(f"the full log: {failure.log}")
     if failure.serving:
@@ -81,13 +84,14 @@ def failure_text(failure: Failure) -> str:
 
 def _log_lines(tail: str) -> list[str]:
     """Without metric lines: they were shown as numbers. Not splitlines: it would split at their first byte."""
-    return [line for line in tail.rstrip().split("\n") if not line.startswith(FRAME)]
+    return [line for line in tail.rstrip().split("\n") if line and not line.startswith(FRAME)]
 
 
 def headline(failure: Failure) -> str:
-    """``ModelJob/digits: Error: the code ended with exit code 3``."""
+    """``ModelJob/digits: OOMKilled: limit 64Mi``; ``Error`` says nothing that the message does not say better."""
     kind, name = failure.subject
-    return f"{kind}/{name}: {failure.reason}" + (f": {failure.message}" if failure.message else "")
+    parts = [f"{kind}/{name}", failure.reason if failure.reason != "Error" or not failure.message else ""]
+    return ": ".join(part for part in [*parts, failure.message] if part)
 
 
 def _up_to_date(result: Result) -> str:

@@ -177,7 +177,7 @@ class _Reader:
             kind = node.tag.removeprefix(_TAG)
             return self._refuse(node, path, f"{node.value!r} is not a YAML {kind}; quote it to make it a string")
         if isinstance(value, float) and not math.isfinite(value):
-            return self._refuse(node, path, f"{node.value} is not allowed: a finite number")
+            return self._refuse(node, path, f"{node.value} is not allowed; must be a finite number")
         return value
 
     def _refuse(self, node: yaml.Node, path: Path, message: str) -> None:

@@ -46,7 +46,7 @@ _ALLOWED = {
     "model_type": _A_MAPPING,
     "string_type": "a string",
     "string_unicode": "a string of valid Unicode",
-    "too_short": "at least {min_length} in the list",
+    "too_short": "a list of at least {min_length}",
     "tuple_type": "a list",
 }
 
@@ -54,7 +54,7 @@ _ALLOWED = {
 def nearest(word: str, valid: Iterable[str]) -> str:
     """``; did you mean 'replicas'?`` when a valid word is close, else an empty string."""
     by_lower = {one.lower(): one for one in valid}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.65)
     return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
@@ -134,8 +134,8 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
 
 def _allowed(error: ErrorDetails) -> str:
     template = _ALLOWED.get(error["type"])
-    if template is None:
-        return error["msg"]  # of a newer pydantic
+    if template is None:  # of a newer pydantic
+        return error["msg"].removeprefix("Input should be ")
     context = dict(error.get("ctx", {}))
     if "expected" in context:
         context["expected"] = ", ".join(_expected(error))
@@ -155,7 +155,7 @@ def _not_allowed(value: Any, allowed: Sequence[str]) -> str:
         hint = f', like ["{_words(value)}"]'
     if "a string" in allowed and isinstance(value, int | float) and "a number" not in allowed:
         hint = f" (in quotes: {json.dumps(str(value))})" if not isinstance(value, bool) else " (in quotes)"
-    return f"{shown(value)} is not allowed: {choices}{hint}"
+    return f"{shown(value)} is not allowed; must be {choices}{hint}"
 
 
 def _words(command: str) -> str:

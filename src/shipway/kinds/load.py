@@ -75,7 +75,7 @@ def _model(document: Document) -> type[Object]:
     if version is None:
         errors.append(document.error(("apiVersion",), f"is missing: {API_VERSION}"))
     elif version != API_VERSION:
-        errors.append(document.error(("apiVersion",), f"{shown(version)} is not allowed: {API_VERSION}"))
+        errors.append(document.error(("apiVersion",), f"{shown(version)} is not allowed; must be {API_VERSION}"))
     if kind is None:
         errors.append(document.error(("kind",), f"is missing: one of {_kinds()}"))
     elif not isinstance(kind, str) or kind not in KINDS:
