@@ -203,6 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--listen", metavar="127.0.0.1:PORT", help="also serve the API over TCP, with a token")
     asked = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    os.umask(0o077)  # all that the hub and what it starts write is its owner's
     try:
         where = settings.read()
         listen = settings.loopback(asked.listen) if asked.listen else None

@@ -41,10 +41,11 @@ class HttpProbe:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Per replica: cores, bytes."""
+    """Per replica: cores, bytes, devices."""
 
     cpu: float | None = None
     memory: int | None = None
+    gpu: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from shipway.errors import Refused, UserError
 from shipway.project import FILE
 
-LOOKED_FOR = "train.py, app.py, predictor.py or a model file (*.joblib, *.skops, *.onnx, *.pkl)"
+LOOKED_FOR = "train.py, app.py or a model file (*.joblib, *.skops, *.onnx, *.pkl)"
 
 _MODEL_SUFFIXES = (".joblib", ".skops", ".onnx", ".pkl")
 _LARGEST_CODE = 1 << 20  # bytes; more is no code that a person wrote

@@ -63,6 +63,21 @@ def test_a_new_version_gets_traffic_when_ready_and_the_old_one_is_drained(tmp_pa
     play(tmp_path, scene)
 
 
+def test_requests_without_a_time_limit_may_end_too(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        await serving(world, timeout="0s")
+        await world.service(timeout="0s", predictor="predictor.py:New")
+        world.gateway.requests["digits-00001"] = 1
+        await world.make_ready("digits-00002")
+        await world.advance(600.0)
+        assert "digits-00001" not in world.cluster.deleted
+        world.gateway.requests["digits-00001"] = 0
+        await world.advance(0.5)
+        assert "digits-00001" in world.cluster.deleted
+
+    play(tmp_path, scene)
+
+
 def test_a_revision_that_does_not_load_never_gets_traffic(tmp_path: Path) -> None:
     async def scene(world: World) -> None:
         await serving(world)
@@ -191,6 +206,35 @@ def test_a_foreign_pickle_is_refused_until_trusted(tmp_path: Path) -> None:
         assert world.store.list("Revision")[0] == []
         await world.service(allowPickle=True)
         assert world.cluster.workload("digits-00001").env["SHIPWAY_ALLOW_PICKLE"] == "1"
+
+    play(tmp_path, scene)
+
+
+def test_a_service_whose_model_went_away_is_still_looked_after(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        await serving(world, replicas=2)
+        world.store.delete("Model", "digits")
+        await world.settle()
+        world.cluster.kill("digits-00001", 1)
+        await world.settle()
+        service = world.service_now()
+        assert world.reason(service, "RolledOut") == "ModelNotAvailable"
+        assert (service.status.ready_revision, service.status.ready_replicas) == ("digits-00001", 1)
+        await world.service(replicas=1)
+        assert world.cluster.workload("digits-00001").replicas == 1
+
+    play(tmp_path, scene)
+
+
+def test_what_another_shipway_started_goes_on(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        await serving(world)
+        world.cluster.rehash("digits-00001", "sha256:another")
+        await world.restart()
+        assert world.service_now().status.ready_revision == "digits-00001"
+        await world.service(env={"A": "2"})
+        await world.make_ready("digits-00002")
+        assert world.weights() == (("digits-00002", 100),)
 
     play(tmp_path, scene)
 

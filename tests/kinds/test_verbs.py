@@ -157,7 +157,7 @@ def test_the_gates_verdict_moves_the_champion_and_stays() -> None:
     assert model.status.aliases["champion"] == 1
     assert model.mark_versions((version(1), version(2)), T1).status.versions[1].gate == "failed"
     assert model.mark_judged(2, "passed", "").status.aliases["champion"] == 2
-    assert "champion" not in model.mark_judged(1, "failed", "").status.aliases
+    assert model.mark_judged(1, "failed", "").status.aliases["champion"] == 1
 
 
 def test_a_version_by_number_or_alias() -> None:

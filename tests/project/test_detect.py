@@ -90,7 +90,7 @@ def test_a_model_file_alone_is_imported(tmp_path: Path, file: str, trusted: bool
 
 def test_an_empty_folder_is_told_what_is_looked_for(tmp_path: Path) -> None:
     (tmp_path / "explore.ipynb").write_text("{}")
-    with pytest.raises(UserError, match=r"nothing here .*looked for train.py, app.py, predictor.py or a model file"):
+    with pytest.raises(UserError, match=r"nothing here .*looked for train.py, app.py or a model file"):
         write(tmp_path)
     with pytest.raises(UserError, match="is not a folder"):
         write(tmp_path / "gone")

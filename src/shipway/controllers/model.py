@@ -92,8 +92,8 @@ def judge_version(
     old, new = before.status.aliases.get(CHAMPION), change(before).status.aliases.get(CHAMPION)
     if old != new:
         data = {"from": old, "to": new, "gate": verdict.gate}
-        champion = f"champion is {name}:{new} now" if new is not None else f"{name} has no champion now"
-        recorder.ledger(subject_of(before), "ChampionMoved", f"{champion}: {verdict.reason}", data)
+        message = f"champion is {name}:{new} now: {verdict.reason}"
+        recorder.ledger(subject_of(before), "ChampionMoved", message, data)
     update(store, Model, name, change)
 
 

@@ -12,7 +12,6 @@ from shipway.bundle import Observed
 from shipway.controllers.recorder import Recorder, subject_of
 from shipway.controllers.templates import revision_workload
 from shipway.controllers.updates import all_of, ensure, find, is_leaving, update, with_finalizer, without_finalizer
-from shipway.errors import Refused
 from shipway.kinds import (
     RETRY,
     Model,
@@ -30,15 +29,26 @@ from shipway.ports import Clock, Cluster, Gateway, Store
 from shipway.rollout import Outcome, RevisionSeen, Step, Wanted, step
 
 _KEPT_REVISIONS = 10  # retired ones, for a quick way back
+_LONGEST_DRAIN = 3600.0  # seconds, where requests have no time limit
 
 
-class _Waiting(Exception):
-    """Nothing can be rolled out yet; becomes the condition. Never leaves this file."""
+class _Blocked(Exception):
+    """The service cannot be rolled out as declared; becomes the condition RolledOut. Never leaves this file.
 
-    def __init__(self, reason: str, message: str) -> None:
+    ``final``: waiting does not help, the user has to change something.
+    """
+
+    def __init__(self, reason: str, message: str, *, final: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.final = final
+
+    def mark(self, service: ModelService, now: datetime) -> ModelService:
+        if not self.final:
+            return service.mark_waiting(self.reason, self.message, now)
+        status = service.status
+        return service.mark_rollout_failed(status.latest_revision, status.model, self.reason, self.message, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +71,15 @@ class ServiceController:
             return None
         try:
             model = self._resolve(service)
-            revision = self._revision(service, model)
-        except _Waiting as waiting:
-            reason, message = waiting.reason, waiting.message
-            self._write(service, lambda one: one.mark_waiting(reason, message, self.clock.now()))
+            return await self._roll(service, model, self._revision(service, model))
+        except _Blocked as blocked:
+            serving = find(self.store, Revision, service.status.ready_revision or "-")
+            if serving is not None:
+                # What has the traffic goes on, and is looked after: restarts, scaling, its status.
+                return await self._roll(service, service.status.model, serving, blocked)
+            mark, now = blocked.mark, self.clock.now()
+            self._write(service, lambda one: mark(one, now))
             return None
-        except Refused as refused:
-            message = str(refused)
-            self._write(
-                service,
-                lambda one: one.mark_rollout_failed(
-                    one.status.latest_revision, one.status.model, "PickleNotTrusted", message, self.clock.now()
-                ),
-            )
-            return None
-        return await self._roll(service, model, revision)
 
     def _resolve(self, service: ModelService) -> ResolvedModel | None:
         if service.spec.model is None:
@@ -85,15 +89,17 @@ class ServiceController:
         version = model.version(ref) if model is not None else None
         if version is None:
             if model is None:
-                raise _Waiting("ModelNotAvailable", f"there is no model {name}: a ModelJob makes one, or a Model")
+                raise _Blocked("ModelNotAvailable", f"there is no model {name}: a ModelJob makes one, or a Model")
             have = ", ".join(str(one.number) for one in model.status.versions)
             detail = f"model {name} has no version {ref!r} (versions: {have or 'none'})"
-            raise _Waiting("ModelNotAvailable", detail)
+            raise _Blocked("ModelNotAvailable", detail)
         if version.origin == "import" and is_pickle(version.format) and not service.spec.allow_pickle:
-            raise Refused(
-                f"{name}:{version.number} is a pickle ({version.format}) that was not trained here: "
-                "loading it runs whatever code it holds",
-                next_step="trust it with allowPickle: true in the ModelService, or convert it to skops or ONNX",
+            raise _Blocked(
+                "PickleNotTrusted",
+                f"{name}:{version.number} is a pickle ({version.format}) that was not trained here: loading it runs "
+                "whatever code it holds\ntrust it with allowPickle: true in the ModelService, or convert it to skops "
+                "or ONNX",
+                final=True,
             )
         return ResolvedModel(name=name, version=version.number, digest=version.digest, origin=version.origin)
 
@@ -117,13 +123,15 @@ class ServiceController:
     def _revisions(self, service: ModelService) -> list[Revision]:
         return [one for one in all_of(self.store, Revision) if one.spec.service == service.name]
 
-    async def _roll(self, service: ModelService, model: ResolvedModel | None, revision: Revision) -> datetime | None:
+    async def _roll(
+        self, service: ModelService, model: ResolvedModel | None, revision: Revision, blocked: _Blocked | None = None
+    ) -> datetime | None:
         now = self.clock.now()
         wanted = Wanted(
             revision=revision.name,
             replicas=service.spec.replicas,
             progress_deadline=service.spec.rollout.progress_deadline,
-            drain=service.spec.timeout,
+            drain=service.spec.timeout or _LONGEST_DRAIN,
             retry=service.metadata.annotations.get(RETRY, ""),
         )
         seen = [await self._see(one) for one in self._revisions(service)]
@@ -134,7 +142,7 @@ class ServiceController:
         for name, outcome in decided.transitions.items():
             self._transition(service, name, outcome, wanted, now)
         route = self._route(service, decided) or route
-        self._status(service, model, wanted, {one.revision.name: one.observed for one in seen}, route)
+        self._status(service, model, wanted, {one.revision.name: one.observed for one in seen}, route, blocked)
         await self._collect(service, wanted.revision)
         # A transition is the input of the next step: the store's change wakes this service again.
         return decided.wake_at
@@ -174,7 +182,10 @@ class ServiceController:
                 await self.cluster.delete(name)
             elif phase != "Failed" or observed is not None:
                 # A failed one keeps its files at 0 replicas, so that its log can be read.
-                await self.cluster.apply(revision_workload(one.revision, decided.replicas[name]))
+                workload = revision_workload(one.revision, decided.replicas[name])
+                # What another version of Shipway started goes on as it is until its service changes.
+                if observed is None or observed.hash == workload.hash():
+                    await self.cluster.apply(workload)
 
     def _route(self, service: ModelService, decided: Step) -> Route | None:
         spec = RouteSpec(
@@ -192,6 +203,7 @@ class ServiceController:
         wanted: Wanted,
         observed: Mapping[str, Observed | None],
         route: Route,
+        blocked: _Blocked | None,
     ) -> None:
         now = self.clock.now()
         revision = find(self.store, Revision, wanted.revision)
@@ -202,7 +214,10 @@ class ServiceController:
         ready = len(running.ready) if running else 0
 
         def change(one: ModelService) -> ModelService:
-            one = _rolled(one, revision, observed.get(wanted.revision), model, serving, route, now)
+            if blocked is not None:
+                one = blocked.mark(one, now)
+            else:
+                one = _rolled(one, revision, observed.get(wanted.revision), model, serving, route, now)
             if serving or one.status.ready_revision:
                 environment = running.environment if running else one.status.environment
                 notes = "; ".join(running.notes) if running else ""

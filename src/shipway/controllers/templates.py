@@ -103,6 +103,7 @@ def _limits(resources: Resources) -> Limits:
     return Limits(
         cpu=cpu_cores(resources.cpu) if resources.cpu else None,
         memory=memory_bytes(resources.memory) if resources.memory else None,
+        gpu=resources.gpu,
     )
 
 

@@ -78,7 +78,10 @@ class Model(Object):
         )
 
     def mark_judged(self, number: int, gate: Literal["passed", "failed", "none"], reason: str) -> Self:
-        """Record what the gate said of a version; unless it failed, the version becomes champion."""
+        """Record what the gate said of a version; unless it failed, the version becomes champion.
+
+        A champion that fails a stricter gate stays: the gate decides who is rolled out, not who is taken down.
+        """
         versions = tuple(
             one.model_copy(update={"gate": gate, "gate_reason": reason}) if one.number == number else one
             for one in self.status.versions
@@ -86,8 +89,6 @@ class Model(Object):
         aliases = dict(self.status.aliases)
         if gate != "failed":
             aliases[CHAMPION] = number
-        elif aliases.get(CHAMPION) == number:
-            del aliases[CHAMPION]
         return self.with_status(self.status.model_copy(update={"versions": versions, "aliases": aliases}))
 
     def mark_import_failed(self, message: str, now: datetime) -> Self:

@@ -155,6 +155,10 @@ class FakeCluster:
         present = self._virtual[name].observed.replicas
         self._change(name, replicas=tuple(changed if one.index == changed.index else one for one in present))
 
+    def rehash(self, name: str, hash: str) -> None:
+        """As if another version of Shipway had started it."""
+        self._change(name, hash=hash)
+
     def finish(
         self,
         name: str,

@@ -97,4 +97,7 @@ def _probes(workload: Workload) -> dict[str, Any]:
 
 def _notes(workload: Workload) -> list[str]:
     secret = sorted(references(workload.command) & set(workload.secret_env))
-    return [f"command: $({name}) is a secret and stays as written; read the variable instead" for name in secret]
+    notes = [f"command: $({name}) is a secret and stays as written; read the variable instead" for name in secret]
+    if workload.limits.gpu:
+        notes.append(f"gpu {workload.limits.gpu}: this machine gives every replica all of its GPUs")
+    return notes
