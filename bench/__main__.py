@@ -1,4 +1,4 @@
-"""``python -m bench [--demo] [--repeat N] [NAME...]``: measure, print and keep what was found."""
+"""``python -m bench [--repeat N] [NAME...]``: measure, print and keep what was found."""
 
 from __future__ import annotations
 
@@ -21,18 +21,13 @@ MEASURES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"which of {', '.join(MEASURES)}; default: all but demo"
-    )
-    parser.add_argument("--demo", action="store_true", help="also make demo on a fresh clone (minutes)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of {', '.join(MEASURES)}; default: all")
     parser.add_argument("--repeat", type=int, default=5, help="samples that count (default: 5)")
     options = parser.parse_args()
     unknown = set(options.names) - set(MEASURES)
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}: choose from {', '.join(MEASURES)}")
-    names = options.names or [name for name in MEASURES if name != "demo"]
-    if options.demo:
-        names = [*names, "demo"]
+    names = options.names or list(MEASURES)
     machine, today = describe(), datetime.now().astimezone().date()
     figures: list[Figure] = []
     for name in names:

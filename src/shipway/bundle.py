@@ -152,6 +152,7 @@ class Observed:
     log: str = ""  # path of the full log (of replica 0, or of the one that failed)
     output: str = ""  # folder of a job's output
     environment: str = ""  # which interpreter runs it, in words
+    lock: tuple[str, ...] = ()  # the packages of its environment: sorted "name==version" lines
     notes: tuple[str, ...] = ()  # what could not be honoured ("memory limit: cgroups are read-only")
     started_at: datetime | None = None
     finished_at: datetime | None = None

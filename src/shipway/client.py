@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket as sockets
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from shipway.errors import HubUnreachable, PlatformError, ShipwayError, UserError, from_json
+from shipway.errors import HubUnreachable, PlatformError, Refused, ShipwayError, UserError, from_json
 
 Event = tuple[str, dict[str, Any]]
 
@@ -27,7 +29,8 @@ class HubClient:
     """A hub at ``socket`` (a path) or at ``url`` (``http://127.0.0.1:PORT``, with ``token``).
 
     ``timeout``: seconds without a byte from the hub before it counts as gone; streams carry a
-    comment every 15 s. Calls raise HubUnreachable, and what the hub raised.
+    comment every 15 s. Calls raise HubUnreachable, Refused when another user's program listens on the
+    socket, and what the hub raised.
     """
 
     def __init__(
@@ -145,6 +148,15 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
+        # The socket may lie in /tmp, where another user can be first (unix(7), SO_PEERCRED: pid, uid, gid).
+        credentials = self.sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, struct.calcsize("3i"))
+        _, owner, _ = struct.unpack("3i", credentials)
+        if owner != os.getuid():
+            self.close()
+            raise Refused(
+                f"{self._path} is answered by a program of another user (uid {owner}, ours is {os.getuid()})",
+                next_step="Choose a SHIPWAY_HOME of your own, or run the command as the user that the hub belongs to.",
+            )
 
 
 def parse_events(lines: Iterable[bytes]) -> Iterator[Event]:

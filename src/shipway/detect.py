@@ -60,7 +60,7 @@ def object_name(text: str) -> str:
     """The nearest valid object name: ``My_Digits 2`` is ``my-digits-2``."""
     words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     named = words if words[:1].isalpha() else f"app-{words}"
-    return named[:50].strip("-")
+    return named[:44].strip("-")  # the longest name of a service
 
 
 def propose(found: Found) -> str:

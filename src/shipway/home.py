@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from shipway.cluster.local import supervision
+from shipway.cluster.local.folder import Folder
+from shipway.cluster.local.supervisor import identity as processes
 from shipway.controllers import GATEWAY
 from shipway.envoy.listen import reserve_any, reserve_port
 from shipway.errors import PortTaken, Refused
@@ -19,10 +22,22 @@ from shipway.settings import Settings
 
 
 def own(where: Settings) -> None:
-    """Make the home, readable by its owner only. Raises Refused as :func:`own_sockets` does."""
-    for folder in (where.home, where.cache):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make the home, readable by its owner only.
+
+    Raises Refused as :func:`own_sockets` does, and for a folder with things in it that are not Shipway's.
+    """
+    where.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # What is there before the first hub has the lock, should it be killed right then.
+    before = {where.hub_log.name, where.cache.name, where.sockets.name}
+    if not (where.hub_lock.exists() or where.store.exists()):
+        strange = sorted(one.name for one in where.home.iterdir() if one.name not in before)
+        if strange:
+            raise Refused(
+                f"{where.home} is no home of Shipway and not empty ({strange[0]} is in it): it is not ours to close",
+                next_step="Set SHIPWAY_HOME to a folder that is new or empty.",
+            )
     where.home.chmod(0o700)
+    where.cache.mkdir(mode=0o700, exist_ok=True)
     own_sockets(where)
 
 
@@ -41,7 +56,7 @@ def gateway_port(where: Settings) -> tuple[int, socket.socket | None]:
     text = remembered.read_text() if remembered.exists() else ""
     before = int(text) if text.isdigit() else None
     asked = where.gateway_port or before
-    if asked is not None and asked == before and (where.workloads / GATEWAY[1]).exists():
+    if asked is not None and asked == before and _gateway_lives(Folder(where.workloads / GATEWAY[1])):
         return asked, None
     try:
         kept = reserve_any() if asked is None else reserve_port(asked)
@@ -53,6 +68,12 @@ def gateway_port(where: Settings) -> tuple[int, socket.socket | None]:
     where.gateway.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write_whole(remembered, str(port))
     return port, kept
+
+
+def _gateway_lives(folder: Folder) -> bool:
+    """Its supervisor, which starts Envoy again, or an Envoy that lost its supervisor. Not after a reboot."""
+    replicas = (folder.read(folder.status_file) or {}).get("replicas", [])
+    return supervision.alive(folder) or any(processes.lives(one["pid"], one["start_time"]) for one in replicas)
 
 
 def token(where: Settings) -> str:
@@ -100,11 +121,17 @@ def leave_sockets(where: Settings) -> None:
 
 @contextmanager
 def only_hub(where: Settings) -> Iterator[bool]:
-    """Hold the home's lock; yields False when another hub has it. The kernel releases it when we die."""
+    """Hold the home's lock, with our pid in it; yields False when another hub has it.
+
+    The kernel releases it when we die.
+    """
     with where.hub_lock.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
             return
+        file.truncate(0)
+        file.write(str(os.getpid()))  # for who finds that we hang
+        file.flush()
         yield True

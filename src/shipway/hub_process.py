@@ -6,6 +6,7 @@ at the same time; the hubs settle it by their lock, and the one that loses exits
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -15,10 +16,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from shipway import __version__
 from shipway.client import HubClient
-from shipway.errors import EnvironmentFault, HubUnreachable
+from shipway.errors import EnvironmentFault, HubUnreachable, Refused
 from shipway.settings import Settings
 
 HUB = (sys.executable, "-m", "shipway.app")
@@ -44,23 +46,34 @@ def ensure(settings: Settings, *, argv: Sequence[str] = HUB, version: str = __ve
     """Make sure that a hub of this ``version`` answers, and return what it says of itself.
 
     A hub of another version is replaced: workloads outlive hubs. Raises EnvironmentFault, with the end of the hub's
-    log, when it dies or does not answer within 15 s.
+    log, when it dies or does not answer within 15 s, and Refused when the gateway has another port than is asked for.
     """
     health = status(settings)
     if health is not None and health.get("version") != version:
         stop(settings)
         health = None
-    return health or _start(settings, argv)
+    health = health or _start(settings, argv)
+    port = urlsplit(health.get("gateway", {}).get("url", "")).port
+    if settings.gateway_port is not None and port not in (None, settings.gateway_port):
+        raise Refused(
+            f"the hub runs with gateway port {port}, SHIPWAY_GATEWAY_PORT asks for {settings.gateway_port}",
+            next_step="Run `shipway hub stop` and this again to move the gateway, or unset SHIPWAY_GATEWAY_PORT.",
+        )
+    return health
 
 
 def stop(settings: Settings) -> bool:
     """Stop the hub and wait until its process is gone; whether there was one. Workloads go on.
 
-    Raises EnvironmentFault when it does not end within 30 s.
+    Raises EnvironmentFault when it does not end within 30 s, or hangs.
     """
-    health = status(settings)
-    if health is None:
-        return False
+    give_up = time.monotonic() + _HEALTH_TIMEOUT  # one that starts or ends is silent too, for a moment
+    while (health := status(settings)) is None:
+        if not _lock_is_held(settings):
+            return False
+        if time.monotonic() > give_up:
+            raise _hangs(settings)
+        time.sleep(_POLL)
     pid = int(health["pid"])
     with suppress(HubUnreachable):  # it went before it could answer, or somebody else stopped it first
         HubClient(socket=settings.hub_socket).post("/v1/shutdown", {})
@@ -97,9 +110,12 @@ def _start(settings: Settings, argv: Sequence[str]) -> dict[str, Any]:
                 process = _spawn(settings, argv)
         else:
             how = f"exit code {code}" if code > 0 else f"signal {-code}"
-            raise _failed(f"the hub ended while it started ({how})", settings, seen)
+            failed = _failed(f"the hub ended while it started ({how})", settings, seen)
+            raise Refused(failed.message, next_step=failed.next_step) if code == Refused.exit_code else failed
     process.kill()
     process.wait()
+    if _lock_is_held(settings):
+        raise _hangs(settings)
     raise _failed(f"the hub did not answer on {settings.hub_socket} within {_START_TIMEOUT:.0f} s", settings, seen)
 
 
@@ -131,6 +147,28 @@ def _spawn(settings: Settings, argv: Sequence[str]) -> subprocess.Popen[bytes]:
             f"the hub cannot be started: {error}",
             next_step=f"SHIPWAY_HOME ({settings.home}) must be a folder that you can write to",
         ) from error
+
+
+def _lock_is_held(settings: Settings) -> bool:
+    """Whether a hub has the home, be it silent. Our own look is a lock too, for microseconds."""
+    try:
+        with settings.hub_lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _hangs(settings: Settings) -> EnvironmentFault:
+    said = settings.hub_lock.read_text(errors="replace").strip()
+    pid = said if said.isdecimal() else ""
+    end = f"`kill -9 {pid}`" if pid else f"end it (`fuser {settings.hub_lock}` names it) with kill -9, which"
+    return EnvironmentFault(
+        f"the hub{f' (pid {pid})' if pid else ''} hangs: it has the home {settings.home} and does not answer",
+        next_step=f"{end} harms no workload; what it did last: {settings.hub_log}",
+    )
 
 
 def _failed(what: str, settings: Settings, seen: int) -> EnvironmentFault:

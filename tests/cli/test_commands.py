@@ -127,7 +127,8 @@ def test_up_follows_the_watch_and_prints_every_transition(
         ]
     )
     points = [{"id": 1, "run": "digits-abcd-1-1", "name": "loss", "value": 0.25, "step": 3}]
-    hub.routes["GET /v1/metrics/modeljobs/digits"] = {"points": points}
+    unread = [points]  # asked again with ?after=1 there are none
+    hub.routes["GET /v1/metrics/modeljobs/digits"] = lambda _: {"points": unread.pop() if unread else []}
     ended = shipway("up", project)
     assert ended.code == 0, ended.err
     assert ended.out.splitlines()[:6] == [
@@ -332,11 +333,18 @@ def test_models_show(shipway: Shipway, hub: FakeHub) -> None:
     version = model(1).to_json()["status"]["versions"][0]
     hub.routes["GET /v1/models/digits/versions/champion"] = {
         "version": version,
-        "lineage": {"job": "digits", "components": {"code": "sha256:1"}, "requirements": ["a==1"], "run": ""},
+        "lineage": {
+            "job": "digits",
+            "components": {"code": "sha256:1"},
+            "requirements": ["a==1"],
+            "lock": ["a==1", "b==2"],
+            "run": "",
+        },
         "ledger": [{"at": "2026-01-01T12:00:00Z", "reason": "Live", "message": "all traffic goes to digits-00001"}],
     }
     text = shipway("models", "show", "digits:champion").out
     assert "  code        sha256:1\n" in text
+    assert "lock          a==1, b==2\n" in text
     assert text.endswith("ledger\n2026-01-01T12:00:00Z  Live: all traffic goes to digits-00001\n")
 
 

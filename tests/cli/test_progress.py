@@ -232,7 +232,8 @@ def test_a_rollout_that_failed_tells_the_revisions_tail() -> None:
     state = seen(model(1, 2, champion=2), FAILED_ROLLOUT, failed)
     assert (lines(state), state.settled) == (["roll out digits-00002: failed, cut"], True)
     (failure,) = state.failures
-    assert (failure.tail, failure.log, failure.serving) == ("EOFError", "/log", "digits goes on serving digits-00001")
+    assert (failure.tail, failure.log) == ("EOFError", "/log")
+    assert failure.serving == "digits goes on serving digits-00001 (digits:1)"
 
 
 def test_a_rollout_that_failed_is_tried_again() -> None:
@@ -260,7 +261,7 @@ def test_a_model_that_nobody_makes() -> None:
 
 
 def test_an_import_that_failed() -> None:
-    state = seen(model(source=True).mark_import_failed("no model file", T0), service())
+    state = seen(model(source=True).mark_import_failed("sha256:" + "a" * 64, "no model file", T0), service())
     assert (state.settled, [one.reason for one in state.failures]) == (True, ["ImportFailed"])
 
 

@@ -26,6 +26,8 @@ def test_a_run_becomes_a_version_and_the_champion(tmp_path: Path) -> None:
         assert model.status.aliases == {"latest": 1, "champion": 1}
         lineage = world.versions.lineage("digits", 1)
         assert (lineage.job, lineage.metrics, lineage.gate) == ("digits", {"accuracy": 0.95}, "none")
+        assert lineage.lock == ("fake==1.0",)
+        assert "lock" not in lineage.components
         ledger = world.journal.entries(type="ledger")
         assert [one.reason for one in ledger] == ["ChampionMoved"]
 
@@ -109,6 +111,18 @@ def test_a_run_without_output_fails(tmp_path: Path) -> None:
         await world.settle()
         job = world.get(ModelJob, "digits")
         assert (job.status.phase, world.reason(job, "Complete")) == ("Failed", "NoOutput")
+
+    play(tmp_path, scene)
+
+
+def test_an_output_that_cannot_be_packed_is_not_called_empty(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        await world.job()
+        output = Path(world.output())
+        (output / "secret").symlink_to("/etc/hostname")
+        world.cluster.finish(world.run_name(), output=str(output))
+        await world.settle()
+        assert world.reason(world.get(ModelJob, "digits"), "Complete") == "OutputRefused"
 
     play(tmp_path, scene)
 

@@ -31,6 +31,9 @@ def test_a_metric_line_has_points() -> None:
         '\x1eshipway-metrics {"metrics": 3}',
         '\x1eshipway-metrics {"metrics": {"a": "x"}}',
         '\x1eshipway-metrics {"metrics": {"a": 1}, "step": "x"}',
+        '\x1eshipway-metrics {"metrics": {"a": 1}, "step": Infinity}',
+        '\x1eshipway-metrics {"metrics": {"a": 1}, "step": 99999999999999999999}',
+        '\x1eshipway-metrics {"metrics": {"a": 1' + "0" * 400 + "}}",
     ],
 )
 def test_anything_else_is_log(text: str) -> None:
@@ -47,7 +50,13 @@ def test_stderr_is_no_metric() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [('{"a": 1, "b": "x", "c": 0.5}', {"a": 1.0, "c": 0.5}), ("[1]", {}), ("{", {}), ('{"a": NaN}', {})],
+    [
+        ('{"a": 1, "b": "x", "c": 0.5}', {"a": 1.0, "c": 0.5}),
+        ("[1]", {}),
+        ("{", {}),
+        ('{"a": NaN}', {}),
+        ('{"a": 1' + "0" * 400 + "}", {}),
+    ],
 )
 def test_a_metrics_file_counts(tmp_path: Path, text: str, expected: dict[str, float]) -> None:
     (tmp_path / "metrics.json").write_text(text)

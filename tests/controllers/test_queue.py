@@ -96,6 +96,27 @@ def test_a_failing_reconcile_backs_off_and_recovers(caplog: pytest.LogCaptureFix
     assert "Thing/a failed and comes again: boom" in caplog.text
 
 
+def test_the_back_off_has_a_longest_wait_however_often_it_fails() -> None:
+    async def body(clock: FakeClock) -> None:
+        calls = 0
+
+        async def reconcile(name: str) -> None:
+            nonlocal calls
+            calls += 1
+            raise RuntimeError("boom")
+
+        logging.disable(logging.WARNING)
+        queue = Queue({"Thing": reconcile}, clock)
+        queue._failures[KEY] = 2000  # a night of a full disk
+        queue.add(KEY)
+        await clock.advance(61)
+        logging.disable(logging.NOTSET)
+        assert calls == 3
+        await queue.stop()
+
+    run(body)
+
+
 def test_stop_cancels_what_runs_and_what_waits() -> None:
     async def body(clock: FakeClock) -> None:
         async def reconcile(name: str) -> None:

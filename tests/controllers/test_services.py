@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from shipway.bundle import Replica
+from shipway.controllers.updates import update
 from shipway.errors import NotFound
-from shipway.kinds import RETRY, Model, ModelSpec, Revision, Source
+from shipway.kinds import RETRY, Model, ModelSpec, ObjectMeta, Revision, Source
 from shipway.models import Lineage, Snapshots
 from shipway.snapshot import collect, write_tar
 from shipway.traffic import GatewayState
@@ -89,6 +91,7 @@ def test_a_revision_that_does_not_load_never_gets_traffic(tmp_path: Path) -> Non
         condition = service.status.condition("RolledOut")
         assert condition is not None and (condition.status, condition.message) == ("False", "no class New")
         assert service.status.ready_revision == "digits-00001"
+        assert service.status.model is not None and service.status.model.version == 1
         served = {name for table in world.gateway.tables for route in table.routes for name, _ in route.weights}
         assert served == {"digits-00001"}
         assert world.cluster.workload("digits-00002").replicas == 0
@@ -255,6 +258,36 @@ def test_brought_files_become_a_version_once(tmp_path: Path) -> None:
         assert len(world.model_now().status.versions) == 1
         await world.service()
         assert world.cluster.workload("digits-00001").model == model.status.versions[0].digest
+
+    play(tmp_path, scene)
+
+
+def test_files_that_come_during_an_import_are_imported_next(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        digests = []
+        for text in ("one", "two"):
+            folder = tmp_path / text
+            folder.mkdir()
+            (folder / "model.onnx").write_text(text)
+            tar = tmp_path / f"{text}.tar"
+            with tar.open("wb") as file:
+                digests.append(write_tar(collect(folder, ("**",)), file))
+            with tar.open("rb") as file:
+                Snapshots(world.layout).store(digests[-1], file)
+        first = Model(metadata=ObjectMeta(name="digits"), spec=ModelSpec(source=Source(digest=digests[0])))
+        stored = world.store.put(first)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the reconcile of the first files has begun
+        update(
+            world.store,
+            Model,
+            stored.name,
+            lambda one: one.model_copy(update={"spec": ModelSpec(source=Source(digest=digests[1]))}),
+        )
+        await world.settle()
+        model = world.model_now()
+        assert len(model.status.versions) == 2
+        assert (model.status.source, model.status.observed_generation) == (digests[1], 2)
 
     play(tmp_path, scene)
 

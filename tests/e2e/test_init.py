@@ -105,5 +105,5 @@ def test_a_folder_of_nothing_that_is_known_is_told_what_was_looked_for(shared_ho
     project = Project.of(shared_home.projects / "notes", notes_md="hello\n")
     done = shared_home.shipway("init", project.folder)
     assert done.returncode == 2
-    assert "train.py, app.py, predictor.py or a model file" in done.stderr
+    assert "train.py, app.py or a model file" in done.stderr
     assert not (project.folder / "shipway.yaml").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shipway.envoy.admin import Admin
+from shipway.envoy.admin import Admin, Silent
 from shipway.errors import DependencyFailed
 
 
@@ -54,16 +54,17 @@ def test_bodies_plain_and_in_chunks() -> None:
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
     ],
 )
-def test_everything_else_is_a_failed_dependency(answer: bytes) -> None:
-    with pytest.raises(DependencyFailed):
+def test_everything_else_is_silence(answer: bytes) -> None:
+    with pytest.raises(Silent):
         ask(answer)
 
 
 def test_patience_ends() -> None:
-    with pytest.raises(DependencyFailed, match="TimeoutError"):
+    with pytest.raises(Silent, match="TimeoutError"):
         ask(b"HTTP/1.1 200 OK\r\n\r\n", hang=True)
 
 
 def test_nobody_there() -> None:
-    with pytest.raises(DependencyFailed, match="/nowhere"):
+    with pytest.raises(DependencyFailed, match="/nowhere") as found:
         asyncio.run(Admin(Path("/nowhere")).liveness())
+    assert not isinstance(found.value, Silent)

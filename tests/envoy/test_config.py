@@ -20,7 +20,8 @@ def resources(path: str, table: RoutingTable = TABLE) -> Any:
 
 
 def by_path(table: RoutingTable) -> Any:
-    return resources("rds.json", table)[0]["virtual_hosts"][-1]["routes"]
+    hosts = {host["name"]: host for host in resources("rds.json", table)[0]["virtual_hosts"]}
+    return hosts["by-path"]["routes"]
 
 
 def test_every_file_has_a_version_of_its_content() -> None:

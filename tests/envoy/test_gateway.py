@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import time
@@ -98,6 +99,26 @@ def test_files_wait_for_envoy() -> None:
             await one.ready()
             assert (await one.client().ask("/digits/")).json()["backend"] == "a"
             await one.close()
+
+    asyncio.run(run())
+
+
+def test_an_envoy_that_is_slow_loses_no_order() -> None:
+    async def run() -> None:
+        async with envoy() as one:
+            a, b = await one.backend("a"), await one.backend("b")
+            await one.gateway.apply(table(a=a))
+            before = times(one.folder)
+            assert one.process is not None
+            os.kill(one.process.pid, signal.SIGSTOP)
+            try:
+                state = await one.gateway.apply(table(b=b))
+            finally:
+                os.kill(one.process.pid, signal.SIGCONT)
+            assert (state.live, state.reason) == (False, "Unreachable")
+            assert times(one.folder) == before
+            assert (await one.gateway.apply(table(b=b))).live
+            assert (await one.client().ask("/digits/")).json()["backend"] == "b"
 
     asyncio.run(run())
 

@@ -40,6 +40,30 @@ def test_by_path_and_by_host() -> None:
     asyncio.run(run())
 
 
+def test_a_page_whose_name_was_pointed_at_this_machine_is_refused() -> None:
+    async def run() -> None:
+        async with envoy() as one:
+            assert (await one.gateway.apply(table(a=await one.backend("a")))).live
+            client = one.client()
+            for host in (
+                "localhost",
+                "LOCALHOST:80",
+                "127.0.0.1",
+                f"127.0.0.1:{one.port}",
+                "[::1]",
+                f"[::1]:{one.port}",
+            ):
+                assert (await client.ask("/digits/", host=host)).status == 200, host
+            for host in ("evil.example", f"evil.example:{one.port}", "localhost.evil.example", "nope.localhost", "x"):
+                for path in ("/digits/", "/"):
+                    answer = await client.ask(path, host=host)
+                    assert answer.status == 403, host
+                    assert answer.headers["content-type"] == "application/json"
+                    assert "this gateway serves localhost only" in answer.json()["error"]
+
+    asyncio.run(run())
+
+
 def test_answers_of_its_own_are_json() -> None:
     async def run() -> None:
         async with envoy() as one:
@@ -118,8 +142,8 @@ def test_websockets_pass_and_have_no_time_limit() -> None:
             backend = await one.backend("a")
             await one.gateway.apply(table(a=backend, timeout=0.2))
             reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
-            upgrade = b"GET /digits/websocket HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
-            writer.write(upgrade)
+            head = b"GET /digits/websocket HTTP/1.1\r\nhost: localhost\r\n"
+            writer.write(head + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n")
             assert b"101 Switching Protocols" in await reader.readuntil(b"\r\n\r\n")
             assert await reader.readexactly(5) == b"hello"
             await asyncio.sleep(0.4)
@@ -137,7 +161,7 @@ def test_answers_stream_through() -> None:
         async with envoy() as one:
             await one.gateway.apply(table(a=await one.backend("a")))
             reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
-            writer.write(b"GET /digits/drip HTTP/1.1\r\nhost: x\r\n\r\n")
+            writer.write(b"GET /digits/drip HTTP/1.1\r\nhost: localhost\r\n\r\n")
             loop = asyncio.get_running_loop()
             await reader.readuntil(b"first\r\n")
             first = loop.time()

@@ -21,6 +21,7 @@ class Handler(BaseHTTPRequestHandler):
             {
                 "version": "1.0",
                 "pid": os.getpid(),
+                "gateway": {"url": f"http://127.0.0.1:{os.environ.get('SHIPWAY_GATEWAY_PORT', '8100')}"},
                 "home": os.environ["SHIPWAY_HOME"],
                 "cwd": str(Path.cwd()),
                 "session": os.getsid(0),
@@ -62,13 +63,19 @@ print("fake hub starts", flush=True)
 if mode == "dies":
     print("the store is of a newer Shipway", file=sys.stderr)
     sys.exit(3)
+if mode == "refuses":
+    print("that is no home", file=sys.stderr)
+    sys.exit(2)
 if mode == "late":
     time.sleep(0.6)
-held = lock.open("w")
+held = lock.open("a")
 try:
     fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
     sys.exit(0)
+held.truncate(0)
+held.write(str(os.getpid()))
+held.flush()
 if mode == "slow":
     time.sleep(0.4)
 socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shipway import hub_process
-from shipway.errors import EnvironmentFault
+from shipway.errors import EnvironmentFault, Refused
 from shipway.settings import Settings
 
 FAKE = Path(__file__).parent / "fake_hub.py"
@@ -37,6 +39,23 @@ def test_no_hub(settings: Settings) -> None:
     assert hub_process.status(settings) is None
     assert hub_process.stop(settings) is False
     assert not settings.home.exists()
+
+
+def test_a_socket_that_another_user_made_is_not_spoken_to(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Settings(home=tmp_path_factory.mktemp("h"))
+    home.sockets.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(home.hub_socket))
+        listener.listen()
+        ours = os.getuid()
+        monkeypatch.setattr(os, "getuid", lambda: ours + 1)
+        with pytest.raises(Refused, match=f"hub.sock is answered by a program of another user \\(uid {ours}"):
+            hub_process.status(home)
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.recv(1) == b"", "not a byte was sent"
 
 
 @pytest.mark.slow
@@ -106,6 +125,49 @@ def test_a_hub_of_another_version_is_replaced(settings: Settings) -> None:
     new = hub_process.ensure(settings, argv=_argv(settings), version="1.1")
     assert new["pid"] != old["pid"]
     assert hub_process._ended(old["pid"])
+
+
+@pytest.mark.slow
+def test_another_gateway_port_than_the_hub_has_is_not_ignored(settings: Settings) -> None:
+    started = hub_process.ensure(settings, argv=_argv(settings), version="1.0")
+    assert hub_process.ensure(replace(settings, gateway_port=8100), argv=_argv(settings), version="1.0") == started
+    with pytest.raises(Refused, match="runs with gateway port 8100, SHIPWAY_GATEWAY_PORT asks for 2024") as found:
+        hub_process.ensure(replace(settings, gateway_port=2024), argv=_argv(settings), version="1.0")
+    assert "shipway hub stop" in found.value.next_step
+    hub_process.stop(settings)
+    asked = replace(settings, gateway_port=2024)
+    assert hub_process.ensure(asked, argv=_argv(asked), version="1.0")["gateway"]["url"].endswith(":2024")
+
+
+@pytest.mark.slow
+def test_a_hub_that_hangs_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    pid = hub_process.ensure(settings, argv=_argv(settings), version="1.0")["pid"]
+    monkeypatch.setattr(hub_process, "_HEALTH_TIMEOUT", 0.1)
+    monkeypatch.setattr(hub_process, "_START_TIMEOUT", 0.3)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for call in (hub_process.stop, lambda where: hub_process.ensure(where, argv=_argv(where), version="1.0")):
+            with pytest.raises(EnvironmentFault, match=rf"the hub \(pid {pid}\) hangs") as found:
+                call(settings)
+            assert f"`kill -9 {pid}` harms no workload" in found.value.next_step
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.slow
+def test_a_hub_that_is_about_to_answer_is_stopped_too(settings: Settings) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        started = pool.submit(hub_process.ensure, settings, argv=_argv(settings, "slow"), version="1.0")
+        while not (settings.hub_lock.exists() and settings.hub_lock.read_text()):
+            time.sleep(0.005)
+        hub_process.stop(settings)
+        assert hub_process._ended(started.result(20)["pid"])
+
+
+@pytest.mark.slow
+def test_a_hub_that_refuses_its_home_is_the_users_to_mend(settings: Settings) -> None:
+    with pytest.raises(Refused, match="that is no home"):
+        hub_process.ensure(settings, argv=_argv(settings, "refuses"), version="1.0")
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from shipway.errors import InvalidObject
-from shipway.kinds import KINDS, ModelJob, ModelJobSpec, ModelService, ModelServiceSpec
+from shipway.kinds import KINDS, JobInput, ModelJob, ModelJobSpec, ModelService, ModelServiceSpec
 from shipway.kinds.document import Document, documents
 from shipway.kinds.field_errors import models_at, shown, translate
 from shipway.kinds.load import load, object_from_document
@@ -208,6 +208,19 @@ def test_good_documents_become_objects_in_order() -> None:
     assert job.spec.command == ("python", "train.py")
     assert isinstance(service, ModelService)
     assert service.spec.model == "digits"
+
+
+def test_an_input_may_be_just_its_path() -> None:
+    short, long = (
+        load(JOB + f"  inputs: {{d: {written}}}\n", "shipway.yaml")[0] for written in ("data.txt", "{path: data.txt}")
+    )
+    assert isinstance(short, ModelJob)
+    assert short == long
+    assert short.spec.inputs == {"d": JobInput(path="data.txt")}
+    assert errors(JOB + "  inputs: {d: [x]}\n") == [
+        'shipway.yaml:6: spec.inputs.d: ["x"] is not allowed; must be a mapping of names to values'
+    ]
+    assert errors(JOB + "  inputs: {d: {}}\n") == ["shipway.yaml:6: spec.inputs.d.path: is missing"]
 
 
 def test_json_is_yaml() -> None:

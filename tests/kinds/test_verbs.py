@@ -165,8 +165,18 @@ def test_a_version_by_number_or_alias() -> None:
     assert model.version("2") == model.version("latest") == version(2)
     assert model.version("9") is None
     assert model.version("stable") is None
-    assert told(model.mark_import_failed("no files", T0), "Ready") == ("False", "ImportFailed", "no files", 3)
+    failed = model.mark_import_failed(DIGEST, "no files", T0)
+    assert told(failed, "Ready") == ("False", "ImportFailed", "no files", 3)
+    assert failed.status.source == model.mark_imported(DIGEST).status.source == DIGEST
+    assert told(model.mark_import_delayed("disk full", T0), "Ready") == ("Unknown", "ImportDelayed", "disk full", 3)
     assert [split_reference(one) for one in ("digits", "digits:2")] == [("digits", "champion"), ("digits", "2")]
+
+
+def test_a_service_leaves_room_for_the_names_of_its_revisions() -> None:
+    spec = {"command": ["x"]}
+    ModelService.model_validate({"kind": "ModelService", "metadata": {"name": "a" * 44}, "spec": spec})
+    with pytest.raises(ValidationError, match="too long for a service: at most 44 characters"):
+        ModelService.model_validate({"kind": "ModelService", "metadata": {"name": "a" * 45}, "spec": spec})
 
 
 def test_a_service_rolls_out() -> None:

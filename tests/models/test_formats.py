@@ -1,10 +1,15 @@
-"""The format of a folder, from names and first bytes."""
+"""The format of a folder, from names and first bytes; and that the runtime serves what is said here."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from shipway.models import formats
+from shipway.runtime.errors import ModelRefused
+from shipway.runtime.formats import find
 
 
 @pytest.mark.parametrize(
@@ -48,3 +53,53 @@ def test_a_bin_by_its_first_bytes(head: bytes, expected: str) -> None:
 )
 def test_which_formats_run_code_when_loaded(format: str, expected: bool) -> None:
     assert formats.is_pickle(format) is expected
+
+
+@pytest.mark.parametrize(
+    ("names", "served"),
+    [
+        (["model.onnx", "model.skops", "model.joblib"], "model.onnx"),
+        (["model.skops", "model.joblib"], "model.skops"),
+        (["a.skops", "b.onnx"], "b.onnx"),
+        (["scaler.onnx", "model.skops"], "model.skops"),
+        (["scaler.skops", "model.joblib"], "model.joblib"),
+        (["scaler.onnx", "model.pkl"], "model.pkl"),
+        (["scaler.onnx", "model.pickle"], "model.pickle"),
+        (["Model.onnx", "model.pkl"], "model.pkl"),
+        (["MODEL.ONNX", "other.joblib"], "MODEL.ONNX"),
+        (["a.onnx", "model.PKL"], "model.PKL"),
+        (["deep/model.onnx", "other.joblib"], "other.joblib"),
+        ([".model.onnx", "other.joblib"], "other.joblib"),
+        (["model.safetensors", "scaler.joblib"], "scaler.joblib"),
+        (["model.pt", "other.onnx"], "other.onnx"),
+        (["model.onnx.pkl", "other.skops"], "other.skops"),
+        (["model.tar.joblib"], "model.tar.joblib"),
+    ],
+)
+def test_the_runtime_opens_what_the_version_is_said_to_be(
+    output: Callable[..., Path], names: list[str], served: str
+) -> None:
+    file = find(output(dict.fromkeys(names, b"")))
+    format = formats.detect(dict.fromkeys(names, b""))
+    assert file.path.name == served
+    assert format == {"onnx": "onnx", "skops": "sklearn-skops", "pickle": "sklearn-joblib"}[file.format]
+    assert formats.is_pickle(format) is (file.format == "pickle")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["model.joblib", "model.pkl"], "sklearn-joblib"),  # which of the two is not clear
+        (["deep/model.joblib"], "sklearn-joblib"),
+        (["model.json", "deep/weights.joblib"], "sklearn-joblib"),
+        (["model.json", "weights.safetensors"], "safetensors"),
+        (["model.pt"], "pytorch"),
+        (["model.txt"], "custom"),
+    ],
+)
+def test_what_the_runtime_does_not_open_has_a_format_too(
+    output: Callable[..., Path], names: list[str], expected: str
+) -> None:
+    with pytest.raises(ModelRefused):
+        find(output(dict.fromkeys(names, b"")))
+    assert formats.detect(dict.fromkeys(names, b"")) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +87,41 @@ def test_a_damaged_folder_is_made_again(materials: Materials, model: str, damage
             (folder / "deep").write_bytes(b"a file now")
     (folder / "not of the model").write_bytes(b"left by somebody")
     assert _files(materials.materialise(model)) == dict(sorted(FILES.items()))
+
+
+def _write_into(path: Path, content: bytes) -> None:
+    """As code does that hides it: mode and modification time are as before. A kernel's ctime may be a tick coarse."""
+    before = path.stat()
+    while path.stat().st_ctime_ns == before.st_ctime_ns:
+        path.chmod(0o600)
+        path.write_bytes(content)
+        path.chmod(before.st_mode)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_what_a_job_wrote_into_its_input_is_not_for_the_next(materials: Materials, model: str) -> None:
+    folder = materials.materialise(model)
+    _write_into(folder / "model.onnx", b"weightz")
+    assert _files(materials.materialise(model)) == dict(sorted(FILES.items()))
+
+
+@pytest.mark.parametrize("target", ["gone", "deep", "model.onnx", None])
+def test_what_a_job_added_to_its_input_is_not_for_the_next(
+    materials: Materials, model: str, target: str | None
+) -> None:
+    folder = materials.materialise(model)
+    (folder / "deep").chmod(0o700)
+    added = folder / "deep" / "added"
+    added.write_bytes(b"") if target is None else added.symlink_to(folder / target)
+    assert not (materials.materialise(model) / "deep" / "added").is_symlink()
+    assert _files(folder) == dict(sorted(FILES.items()))
+
+
+def test_an_empty_artifact_needs_its_folder_too(materials: Materials, layout: Layout) -> None:
+    digest = _artifact(layout)
+    folder = materials.materialise(digest)
+    folder.rmdir()
+    assert materials.materialise(digest).is_dir()
 
 
 def test_what_a_killed_process_left_is_replaced(materials: Materials, model: str) -> None:

@@ -36,6 +36,7 @@ LINEAGE = Lineage(
     gate="failed",
     gate_reason="accuracy 0.97 < 0.98",
     requirements=("scikit-learn==1.9.1",),
+    lock=("numpy==2.4.6", "scikit-learn==1.9.1"),
     source="sha256:" + "a" * 64,
 )
 
@@ -205,6 +206,7 @@ _text = st.text(max_size=20)
         origin=st.sampled_from(["job", "import"]),
         created_at=st.none() | st.datetimes(timezones=st.just(UTC)),
         requirements=st.lists(_text).map(tuple),
+        lock=st.lists(_text).map(tuple),
         source=st.none() | st.text(min_size=1),
     )
 )

@@ -164,6 +164,27 @@ def test_the_deadline_counts_from_the_process_not_from_building_its_environment(
     assert decide(RevisionSeen(starting(), just_started), now=hour).wake_at == hour + timedelta(seconds=60)
 
 
+def test_a_way_back_is_not_judged_by_the_age_of_the_old_process() -> None:
+    hour = NOW + timedelta(hours=1)
+    back = revision("s-2").mark_starting("", hour)
+    ending = observed("Stopping", phase="Stopping", started_at=NOW)
+    left_running = observed("Ready", "Starting", started_at=NOW)
+    for seen in (ending, left_running):
+        assert decide(RevisionSeen(back, seen), now=hour + timedelta(seconds=59)).transitions == {}
+    assert decide(RevisionSeen(back, ending), now=hour + timedelta(hours=1)).transitions == {}
+    assert "s-2" in decide(RevisionSeen(back, left_running), now=hour + timedelta(seconds=60)).transitions
+
+
+def test_an_idle_revision_is_drained_also_when_the_wanted_one_failed() -> None:
+    failed = starting("s-3").mark_failed("Error", "", "", "", NOW)
+    wanted = Wanted("s-3", 2, 60.0, 30.0)
+    both = observed("Ready", "Ready")
+    seen = (RevisionSeen(ready("s-1"), both), RevisionSeen(ready("s-2"), both), RevisionSeen(failed))
+    made = decide(*seen, asked=NEW, live=NEW, wanted=wanted)
+    assert set(made.transitions) == {"s-1"} and made.transitions["s-1"].phase == "Draining"
+    assert made.backends == NEW
+
+
 def test_a_failed_revision_starts_again_only_when_asked() -> None:
     failed = starting().mark_failed("Error", "", "", "", NOW)
     assert decide(RevisionSeen(failed)).transitions == {}

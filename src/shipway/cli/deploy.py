@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from shipway.cli.progress import RETRAIN, RETRY, follows
@@ -56,14 +55,13 @@ def apply_objects(hub: HubClient, objects: Iterable[Object], annotations: Mappin
     return [Applied(one["result"], one["object"]) for one in results]
 
 
-def bring(hub: HubClient, project: Project, *, retrain: bool) -> list[Applied]:
-    """Upload and apply for ``up``.
+def bring(hub: HubClient, project: Project, *, retrain: bool, token: str) -> list[Applied]:
+    """Upload and apply for ``up``. ``token`` names this request to run again: repeated, it asks for nothing more.
 
     What failed the last time and did not change is asked for once more: who calls ``up`` again after mending
     something outside of the project expects a try, not the old message.
     """
     upload_missing(hub, project)
-    token = datetime.now(UTC).isoformat()
     applied = apply_objects(hub, project.objects, {"ModelJob": {RETRAIN: token}} if retrain else {})
     if any(one.result != "unchanged" for one in applied):
         return applied

@@ -107,16 +107,22 @@ class _Metrics:
     def __init__(self, hub: HubClient, jobs: set[str]) -> None:
         self._hub = hub
         self._after = dict.fromkeys(jobs, 0)
+        self._open: set[str] = set()
         self._read_at = 0.0
 
     def new(self, objects: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[Point]:
-        running = [name for name in self._after if _logs_metrics(objects.get(("ModelJob", name)))]
-        if not running or time.monotonic() - self._read_at < _TICK:
+        running = {name for name in self._after if _phase(objects, name) == "Running"}
+        self._open |= running
+        # The last points are in the journal before the phase changes: they are shown before "done".
+        ended = self._open - running
+        if not self._open or (not ended and time.monotonic() - self._read_at < _TICK):
             return []
-        self._read_at = time.monotonic()
-        return [point for name in running for point in self._of(name, objects["ModelJob", name])]
+        names, self._open, self._read_at = sorted(self._open), running, time.monotonic()
+        return [point for name in names for point in self._of(name, objects.get(("ModelJob", name)))]
 
-    def _of(self, name: str, job: Mapping[str, Any]) -> list[Point]:
+    def _of(self, name: str, job: Mapping[str, Any] | None) -> list[Point]:
+        if job is None:
+            return []
         points = self._hub.get(f"/v1/metrics/modeljobs/{name}?after={self._after[name]}")["points"]
         if points:
             self._after[name] = points[-1]["id"]
@@ -124,5 +130,5 @@ class _Metrics:
         return [Point(name, one["name"], one["value"], one.get("step")) for one in points if one["run"].startswith(run)]
 
 
-def _logs_metrics(job: Mapping[str, Any] | None) -> bool:
-    return job is not None and job.get("status", {}).get("phase") in ("Running", "Packing")
+def _phase(objects: Mapping[tuple[str, str], Mapping[str, Any]], job: str) -> str:
+    return str(objects.get(("ModelJob", job), {}).get("status", {}).get("phase", ""))

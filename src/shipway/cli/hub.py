@@ -13,7 +13,7 @@ from shipway.errors import HubUnreachable, Refused
 
 @click.group()
 def hub() -> None:
-    """The daemon behind the commands. The other commands start it when they need it."""
+    """The daemon behind the commands. Commands that change something start it when none runs."""
 
 
 @hub.command()
@@ -37,7 +37,11 @@ def start(listen: str | None, output: str) -> None:
 def stop(output: str) -> None:
     """Stop the hub; what runs goes on."""
     stopped = hub_process.stop(settings.read())
-    emit({"stopped": stopped}, output, "the hub is stopped; what it started goes on" if stopped else "no hub runs")
+    emit(
+        {"stopped": stopped},
+        output,
+        "the hub is stopped; services and jobs that run go on" if stopped else "no hub runs",
+    )
 
 
 @hub.command("status")

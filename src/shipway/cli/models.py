@@ -62,7 +62,7 @@ def _detail(name: str, detail: Mapping[str, Any]) -> str:
     version, lineage = detail["version"], detail.get("lineage", {})
     rows = [("version", f"{name}:{version['number']}"), ("digest", version["digest"]), ("format", version["format"])]
     rows += [("size", size(version["size"])), ("metrics", numbers(version.get("metrics", {})) or "-")]
-    rows += [("gate", f"{version.get('gate', 'none')} {version.get('gateReason', '')}".strip())]
+    rows += [("gate", ": ".join(filter(None, [version.get("gate", "none"), version.get("gateReason", "")])))]
     rows += [
         (key, _short(value))
         for key, value in sorted(lineage.items())

@@ -199,8 +199,7 @@ def _serving(name: str, service: Object) -> str:
     revision, resolved = status.get("readyRevision"), status.get("model")
     if not revision:
         return ""
-    failed = condition(service, "RolledOut").get("status") == "False"
-    version = f" ({resolved['name']}:{resolved['version']})" if resolved and not failed else ""
+    version = f" ({resolved['name']}:{resolved['version']})" if resolved else ""
     return f"{name} goes on serving {revision}{version}"
 
 
@@ -237,7 +236,7 @@ def _service(obj: Object, world: _World) -> _Judged:
     target, available = _target(reference, world)
     if not available:
         return _waiting_for_model(key, name, rolled)
-    resolved = (status.get("model") or {}).get("version")
+    resolved = (status.get("latestModel") or {}).get("version")
     if not rolled or (target is not None and resolved != target and rolled["reason"] != "PickleNotTrusted"):
         return _Judged((Step(key, f"roll out {name}", "waiting"),))
     verb = f"roll out {status.get('latestRevision') or name}"

@@ -94,12 +94,14 @@ def _metrics(obj: Object, _: datetime) -> str:
 
 def _replicas(obj: Object, _: datetime) -> str:
     status = obj.get("status", {})
-    return f"{status.get('readyReplicas', 0)}/{status.get('replicas', 0)}"
+    return f"{status.get('readyReplicas', 0)}/{status.get('replicas') or obj['spec'].get('replicas', 0)}"
 
 
 def _served(obj: Object, _: datetime) -> str:
     model = obj.get("status", {}).get("model")
-    return f"{model['name']}:{model['version']}" if model else "own server"
+    if model:
+        return f"{model['name']}:{model['version']}"
+    return "-" if obj["spec"].get("model") else "own server"
 
 
 def _versions(obj: Object, _: datetime) -> str:

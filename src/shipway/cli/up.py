@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -20,6 +22,8 @@ from shipway.cli.output import dumped
 from shipway.cli.plain import Plain
 from shipway.cli.starting import ensured
 from shipway.cli.summary import Result, as_json, as_text, failure_text
+from shipway.client import HubClient
+from shipway.errors import HubUnreachable
 from shipway.project import Project, read
 
 SAMPLE = "sample.json"
@@ -38,14 +42,25 @@ def up(folder: Path, retrain: bool, timeout: float | None, output: str) -> None:
     project = read(folder)
     hub = ensured()
     with _on_interrupt():
-        applied = bring(hub, project, retrain=retrain)
-        world = World(hub)
+        applied, world = _brought(hub, project, retrain)
         changed = {one.key for one in applied if one.result != "unchanged"}
         with _display(output) as display:
             state = follow(hub, world, followed(applied), changed, display, timeout, ensured)
     wanted = tuple(one.key for one in applied)
     result = Result(state, world.objects, wanted, not changed, _requests(world, applied, project))
     _print(result, output)
+
+
+def _brought(hub: HubClient, project: Project, retrain: bool) -> tuple[list[Applied], World]:
+    """Apply, and read what the hub has. One that dies meanwhile is started again: applying twice is applying once."""
+    token = datetime.now(UTC).isoformat()
+    try:
+        return bring(hub, project, retrain=retrain, token=token), World(hub)
+    except HubUnreachable:
+        ensured()
+        again = bring(hub, project, retrain=retrain, token=token)
+        # The first answer is lost: whatever it changed counts as changed.
+        return [replace(one, result="configured") for one in again], World(hub)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ class GatewayController:
         self.recorder.decision(SUBJECT, state.reason, state.message)
         for route in routes:
             self._mark(route, state)
-        return None if state.live or not routes else self.clock.now() + _RETRY
+        return None if state.live else self.clock.now() + _RETRY
 
     async def _run(self, seen: Observed | None) -> None:
         """One Envoy. That of another Shipway (an upgrade, another virtual environment) serves our files as well:

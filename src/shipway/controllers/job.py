@@ -99,15 +99,19 @@ class JobController:
         verdict = judge(job.spec.evaluate, metrics, *rival_of(self.store, job))
         try:
             version = await asyncio.to_thread(
-                self.versions.pack, job.spec.model, output, _lineage(job, run, metrics, verdict, self.clock.now())
+                self.versions.pack,
+                job.spec.model,
+                output,
+                _lineage(job, run, metrics, verdict, self.clock.now(), lock=observed.lock),
             )
         except UserError as error:
+            reason = "OutputRefused" if any(output.iterdir()) else "NoOutput"
             message, now = str(error), self.clock.now()
-            self._write(job, lambda one: one.mark_failed(run, "NoOutput", message, observed.tail, observed.log, now))
+            self._write(job, lambda one: one.mark_failed(run, reason, message, observed.tail, observed.log, now))
             return
         except EnvironmentFault as error:
-            reason = error.message
-            self._write(job, lambda one: one.mark_packing_stuck(reason, self.clock.now()))
+            stuck = error.message
+            self._write(job, lambda one: one.mark_packing_stuck(stuck, self.clock.now()))
             raise
         self._promote(job, version, verdict, f"{job.spec.model}:{version.number} of run {run.id}")
 
@@ -179,7 +183,9 @@ class JobController:
             update(self.store, ModelJob, job.name, without_finalizer)
 
 
-def _lineage(job: ModelJob, run: Run, metrics: dict[str, float], verdict: Verdict, now: datetime) -> Lineage:
+def _lineage(
+    job: ModelJob, run: Run, metrics: dict[str, float], verdict: Verdict, now: datetime, *, lock: tuple[str, ...]
+) -> Lineage:
     requirements = job.spec.requirements
     return Lineage(
         run=run.id,
@@ -194,5 +200,6 @@ def _lineage(job: ModelJob, run: Run, metrics: dict[str, float], verdict: Verdic
         origin="job",
         created_at=now,
         requirements=requirements if isinstance(requirements, tuple) else (),
+        lock=lock,
         source=job.spec.source.digest or "",
     )

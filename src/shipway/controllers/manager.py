@@ -60,8 +60,9 @@ class Manager:
             except NotFound:
                 # The change log was cut while this task slept (a suspended laptop): look at everything.
                 objects, version = self.store.list()
+                services = [one for one in objects if isinstance(one, ModelService)]
                 for obj in objects:
-                    self._add([obj.key])
+                    self._add(keys_of_object(obj, services))
             await self.changed.wait()
 
     async def _watch_cluster(self) -> None:

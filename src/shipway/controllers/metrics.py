@@ -12,6 +12,7 @@ from pathlib import Path
 from shipway.bundle import LogLine
 from shipway.ports import Cluster, Journal, MetricPoint
 
+_LARGEST_STEP = 2**53  # beyond it JSON's numbers, and beyond 2**63 SQLite's, are not exact
 FRAME = "\x1eshipway-metrics "
 
 log = logging.getLogger(__name__)
@@ -28,11 +29,11 @@ def parse(line: LogLine, subject: str, run: str) -> list[MetricPoint]:
         values = document["metrics"].items()
         step = document.get("step")
         return [
-            MetricPoint(subject, run, str(name), float(value), line.at, None if step is None else int(step))
+            MetricPoint(subject, run, str(name), float(value), line.at, None if step is None else _step(step))
             for name, value in values
             if value is not None
         ]
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return []
 
 
@@ -44,8 +45,22 @@ def metrics_of_file(folder: Path) -> dict[str, float]:
         return {}
     if not isinstance(document, Mapping):
         return {}
-    numbers = {name: value for name, value in document.items() if isinstance(value, int | float)}
-    return {str(name): float(value) for name, value in numbers.items() if math.isfinite(value)}
+    numbers = {str(name): _number(value) for name, value in document.items() if isinstance(value, int | float)}
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+
+def _number(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an int of 400 digits is no measurement
+        return math.inf
+
+
+def _step(value: object) -> int:
+    step = int(str(value))
+    if abs(step) > _LARGEST_STEP:
+        raise OverflowError(value)
+    return step
 
 
 class MetricFollower:

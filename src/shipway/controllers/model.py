@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,13 +36,16 @@ class ModelController:
             self.recorder.ledger(subject_of(model), "ModelDeleted", f"{name} and its versions were deleted")
             update(self.store, Model, name, without_finalizer)
             return None
-        source = model.spec.source
-        if source is not None and source.digest is not None and not _settled(model):
-            await self._import(model, source.digest)
+        source = model.spec.source.digest if model.spec.source is not None else None
+        if source is not None and source != model.status.source:
+            await self._import(model, source)
             return None
         listed = await asyncio.to_thread(self.versions.list, name)
-        if [one.digest for one in listed] != [one.digest for one in model.status.versions]:
-            update(self.store, Model, name, lambda one: one.mark_versions(listed, self.clock.now()))
+        if [one.digest for one in listed] != [one.digest for one in model.status.versions] or not _current(model):
+            generation = model.metadata.generation
+            update(
+                self.store, Model, name, lambda one: one.mark_versions(listed, self.clock.now()).observed_at(generation)
+            )
         return None
 
     def mirror_all(self) -> None:
@@ -57,19 +60,24 @@ class ModelController:
             lineage = Lineage(origin="import", source=digest, created_at=now)
             version = await asyncio.to_thread(self.versions.pack, model.name, folder, lineage)
         except UserError as error:
-            message = error.message
-            update(self.store, Model, model.name, lambda one: one.mark_import_failed(message, now))
+            message = str(error)
+            self._write(model, lambda one: one.mark_import_failed(digest, message, now))
             return
         except ShipwayError as error:
-            message = error.message
-            update(self.store, Model, model.name, lambda one: one.mark_import_failed(message, now))
+            message = str(error)
+            self._write(model, lambda one: one.mark_import_delayed(message, now))
             raise
         verdict = Verdict("none", "imported")
         listed = await asyncio.to_thread(self.versions.list, model.name)
         judge_version(self.store, self.recorder, model.name, listed, version.number, verdict, now)
+        self._write(model, lambda one: one.mark_imported(digest))
+
+    def _write(self, model: Model, change: Callable[[Model], Model]) -> None:
+        # Files that were applied meanwhile are imported next: this import must not claim their generation.
+        update(self.store, Model, model.name, lambda one: change(one).observed_at(model.metadata.generation))
 
 
-def _settled(model: Model) -> bool:
+def _current(model: Model) -> bool:
     ready = model.status.condition("Ready")
     return ready is not None and ready.observed_generation == model.metadata.generation
 

@@ -93,7 +93,7 @@ class Queue:
         count = self._failures.get(key, 0)
         self._failures[key] = count + 1
         _log_error(key, error)
-        delay = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**count)
+        delay = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(count, 16))
         self.add_at(key, self._clock.now() + timedelta(seconds=delay))
 
 

@@ -48,7 +48,7 @@ class _Blocked(Exception):
         if not self.final:
             return service.mark_waiting(self.reason, self.message, now)
         status = service.status
-        return service.mark_rollout_failed(status.latest_revision, status.model, self.reason, self.message, now)
+        return service.mark_rollout_failed(status.latest_revision, status.latest_model, self.reason, self.message, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,30 +99,27 @@ class Views:
     async def down(self, objects: Sequence[tuple[str, str]] | None) -> list[str]:
         """Delete these objects (None: every service and job, and the gateway); answer when no process is left."""
         keys = objects if objects is not None else [one.key for one in self._running_kinds()]
-        deleted = []
+        leaving: dict[tuple[str, str], str] = {}
         for kind, name in keys:
-            if kind == "Model" and objects is None:
-                continue
             try:
-                self.store.delete(kind, name)
+                leaving[kind, name] = self.store.delete(kind, name).metadata.uid
             except NotFound:
                 continue
-            deleted.append(f"{kind}/{name}")
-        while any(self._exists(kind, name) for kind, name in keys if kind != "Model"):
+        while any(self._uid(kind, name) == uid for (kind, name), uid in leaving.items()):
             await asyncio.sleep(_POLL)
         if objects is None:
             await self._end_gateway()
-        return deleted
+        return [f"{kind}/{name}" for kind, name in leaving]
 
     def _running_kinds(self) -> list[Object]:
         return [*all_of(self.store, ModelService), *all_of(self.store, ModelJob)]
 
-    def _exists(self, kind: str, name: str) -> bool:
+    def _uid(self, kind: str, name: str) -> str:
+        """Empty when it is gone; another one when somebody made it anew meanwhile."""
         try:
-            self.store.get(kind, name)
+            return self.store.get(kind, name).metadata.uid
         except NotFound:
-            return False
-        return True
+            return ""
 
     async def _end_gateway(self) -> None:
         await self.cluster.delete(GATEWAY[1])

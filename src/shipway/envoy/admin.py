@@ -13,6 +13,10 @@ _LIVENESS = r"(\.version_text|\.update_rejected|\.update_failure|warming_cluster
 _STATUS_LINE = re.compile(rb"http/1\.[01] ([0-9]{3})")
 
 
+class Silent(DependencyFailed):
+    """An Envoy is there and gave no good answer in time: it may be slow, and serve all the while."""
+
+
 class Admin:
     """The admin interface of one Envoy. Every call opens a connection of its own."""
 
@@ -21,18 +25,21 @@ class Admin:
         self._timeout = timeout
 
     async def ask(self, target: str, *, method: str = "GET") -> bytes:
-        """The body that the request is answered with. Raises DependencyFailed when there is no 200 in time."""
+        """The body that the request is answered with.
+
+        Raises DependencyFailed when nobody listens, and Silent when somebody does and there is no 200 in time.
+        """
         try:
             async with asyncio.timeout(self._timeout):
                 status, body = _parse(await self._exchange(method, target))
-        except (OSError, TimeoutError, ValueError) as error:
-            raise DependencyFailed(
+        except (OSError, ValueError) as error:
+            # A connection that was made, or a queue that is too full for one, is a process that lives.
+            lives = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError | ValueError)
+            raise (Silent if lives else DependencyFailed)(
                 f"Envoy does not answer on {self._socket}: {str(error) or type(error).__name__}"
             ) from error
         if status != 200:
-            raise DependencyFailed(
-                f"Envoy answered {status} to {method} {target}: {body[:200].decode(errors='replace')}"
-            )
+            raise Silent(f"Envoy answered {status} to {method} {target}: {body[:200].decode(errors='replace')}")
         return body
 
     async def stats(self, pattern: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from shipway.envoy import changes, files
-from shipway.envoy.admin import Admin
+from shipway.envoy.admin import Admin, Silent
 from shipway.envoy.config import Documents, Layout, bootstrap, documents
 from shipway.errors import DependencyFailed
 from shipway.traffic import GatewayState, RoutingTable
@@ -79,6 +79,9 @@ class EnvoyGateway:
         self._wanted = table
         try:
             state = await self._walk(committed, table)
+        except Silent as error:
+            # It may serve the table before: what is on disk stays in order until it says where it is.
+            return GatewayState(False, "Unreachable", error.message)
         except DependencyFailed as error:
             # Nobody is served, so there is no order to keep: the next start finds all of it.
             self._put(table)

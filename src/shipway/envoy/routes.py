@@ -1,7 +1,9 @@
 """Envoy's route configuration from virtual routes. Pure.
 
-Source: envoy.config.route.v3.RouteConfiguration. A service answers at ``/NAME/...`` of any host (the prefix
-is stripped, and told to the server as X-Forwarded-Prefix) and at every path of the host ``NAME.localhost``.
+Source: envoy.config.route.v3.RouteConfiguration. A service answers at ``/NAME/...`` of this machine's own
+names (the prefix is stripped, and told to the server as X-Forwarded-Prefix) and at every path of the host
+``NAME.localhost``. Other hosts are refused: a web page whose name was pointed at 127.0.0.1 (DNS rebinding) reaches
+no service.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from shipway.envoy.clusters import TYPE, Resource
 from shipway.traffic import RoutingTable, Upstream, VirtualRoute
 
 NAME = "routes"
+
+_OWN_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 
 # Bodies up to this size are kept until the answer begins, so that the request can be tried again elsewhere;
 # larger ones stream through and are tried once.
@@ -28,13 +32,18 @@ def route_configuration(table: RoutingTable) -> Resource:
     """All services by path, and each by host. Other paths match nothing: the listener words that answer."""
     upstreams = {upstream.name: upstream for upstream in table.upstreams}
     by_host = [_virtual_host(route, upstreams) for route in table.routes]
-    by_path = {"name": "by-path", "domains": ["*"], "routes": [_path_route(one, upstreams) for one in table.routes]}
+    by_path = {
+        "name": "by-path",
+        "domains": _OWN_HOSTS,
+        "routes": [_path_route(one, upstreams) for one in table.routes],
+    }
+    hosts = (*by_host, by_path, _strangers())
     return {
         "@type": TYPE + "config.route.v3.RouteConfiguration",
         "name": NAME,
         "ignore_port_in_host_matching": True,
         "request_headers_to_remove": ["x-envoy-external-address"],
-        "virtual_hosts": [{**host, "request_body_buffer_limit": _RETRY_BUFFER} for host in (*by_host, by_path)],
+        "virtual_hosts": [{**host, "request_body_buffer_limit": _RETRY_BUFFER} for host in hosts],
     }
 
 
@@ -74,10 +83,19 @@ def _answer(route: VirtualRoute, upstreams: Mapping[str, Upstream], rewrite: Res
 
 
 def _unavailable(service: str) -> Resource:
-    body = json.dumps({"error": f"service '{service}' has no ready replica"})
+    return _said(503, f"service '{service}' has no ready replica", _header("retry-after", "1"))
+
+
+def _strangers() -> Resource:
+    """All hosts that no other virtual host names."""
+    refusal = _said(403, "this gateway serves localhost only; the Host header was of another host, or of no service")
+    return {"name": "strangers", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, **refusal}]}
+
+
+def _said(status: int, error: str, *headers: Resource) -> Resource:
     return {
-        "direct_response": {"status": 503, "body": {"inline_string": body}},
-        "response_headers_to_add": [_header("content-type", "application/json"), _header("retry-after", "1")],
+        "direct_response": {"status": status, "body": {"inline_string": json.dumps({"error": error})}},
+        "response_headers_to_add": [_header("content-type", "application/json"), *headers],
     }
 
 

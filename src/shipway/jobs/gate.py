@@ -45,7 +45,7 @@ def judge(
     if failures:
         return Verdict("failed", "; ".join(failures))
     against = f", not worse than {rival_name}" if rival is not None and evaluate.not_worse_than else ""
-    return Verdict("passed", f"{name} {value:g} passed{against}")
+    return Verdict("passed", f"{name} {value:g}{against}")
 
 
 def _bounds(evaluate: Evaluate, value: float) -> list[str]:

@@ -144,7 +144,7 @@ def _failed(job: ModelJob, run: Run, observed: Observed, now: datetime) -> Decis
     reason = observed.reason or "Error"
     message = observed.message or _end_in_words(ended)
     if run.attempt <= job.spec.retries:
-        delay = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** (run.attempt - 1))
+        delay = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(run.attempt - 1, 16))
         waiting = ended.model_copy(update={"retry_at": now + timedelta(seconds=delay)})
         data = {"attempt": run.attempt, "retries": job.spec.retries, "delay": delay}
         return Decision("retry", reason, message, run=waiting, data=data, wake_at=waiting.retry_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,11 +17,19 @@ JobPhase = Literal["Pending", "Running", "Packing", "Succeeded", "Failed"]
 
 
 class JobInput(Value):
-    """A file or folder that the job reads. The CLI takes a snapshot of ``path`` and writes the other two."""
+    """A file or folder that the job reads. The CLI takes a snapshot of ``path`` and writes the other two.
+
+    A plain string is the ``path``.
+    """
 
     path: str
     digest: DigestStr | None = None
     file: str | None = None  # its name, when the input is one file and not a folder
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
 
 
 class CacheTtl(Value):

@@ -21,7 +21,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def _check_name(value: str) -> str:
-    # 50, not Kubernetes' 63: a revision's suffix "-00001" and a Pod's own suffix must still fit.
+    # 50, not Kubernetes' 63: a Pod's own suffix must still fit.
     if not _NAME.fullmatch(value):
         raise ValueError(
             f"{value!r} is not a valid name: start with a letter, use a-z, 0-9 and '-', "

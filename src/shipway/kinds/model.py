@@ -43,6 +43,7 @@ class ModelVersion(Value):
 class ModelStatus(Status):
     """Which versions there are."""
 
+    source: DigestStr | None = None  # the files of spec.source that were judged last: imported or refused
     versions: tuple[ModelVersion, ...] = ()
     aliases: dict[str, int] = {}
 
@@ -91,9 +92,17 @@ class Model(Object):
             aliases[CHAMPION] = number
         return self.with_status(self.status.model_copy(update={"versions": versions, "aliases": aliases}))
 
-    def mark_import_failed(self, message: str, now: datetime) -> Self:
+    def mark_imported(self, source: str) -> Self:
+        """These files of ``spec.source`` are a version."""
+        return self.with_status(self.status.model_copy(update={"source": source}))
+
+    def mark_import_failed(self, source: str, message: str, now: datetime) -> Self:
         """The files of ``spec.source`` could not become a version."""
-        return self.with_condition("Ready", "False", "ImportFailed", message, now)
+        return self.mark_imported(source).with_condition("Ready", "False", "ImportFailed", message, now)
+
+    def mark_import_delayed(self, message: str, now: datetime) -> Self:
+        """A fault of this machine (a full disk) is in the way; it is tried again."""
+        return self.with_condition("Ready", "Unknown", "ImportDelayed", message, now)
 
 
 def _with_gate_of(known: ModelVersion | None, packed: ModelVersion) -> ModelVersion:

@@ -6,13 +6,15 @@ import re
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from shipway.kinds.meta import DigestStr, Name, Object, Status, Value
+from shipway.kinds.meta import DigestStr, Name, Object, ObjectMeta, Status, Value
 from shipway.kinds.parts import EnvVars, Probe, Resources, Source
 from shipway.kinds.quantity import Seconds
 
 RETRY = "shipway.dev/retry"  # annotation: a new value starts a failed revision once more
+
+LONGEST_SERVICE_NAME = 44  # a revision adds "-00001", and no name is longer than 50
 
 _MODEL_REF = re.compile(r"[a-z][-a-z0-9]{0,49}(:([0-9]{1,9}|[a-z][-a-z0-9]*))?")
 
@@ -84,9 +86,10 @@ class ModelServiceStatus(Status):
     """What runs and where it answers."""
 
     url: str = ""
-    model: ResolvedModel | None = None  # what the spec stands for now
-    latest_revision: str = ""  # the newest that was made
+    model: ResolvedModel | None = None  # of the revision with the traffic
     ready_revision: str = ""  # the one with the traffic
+    latest_model: ResolvedModel | None = None  # of the latest revision: what the spec stands for now
+    latest_revision: str = ""  # the newest that was asked for
     replicas: int = 0
     ready_replicas: int = 0
     environment: str = ""  # which Python runs it, in words
@@ -102,20 +105,29 @@ class ModelService(Object):
     spec: ModelServiceSpec
     status: ModelServiceStatus = ModelServiceStatus()
 
+    @field_validator("metadata")
+    @classmethod
+    def _leaves_room_for_revisions(cls, metadata: ObjectMeta) -> ObjectMeta:
+        if len(metadata.name) > LONGEST_SERVICE_NAME:
+            raise ValueError(
+                f"the name {metadata.name!r} is too long for a service: at most {LONGEST_SERVICE_NAME} characters, "
+                "so that the names of its revisions have room"
+            )
+        return metadata
+
     def mark_waiting(self, reason: str, message: str, now: datetime) -> Self:
         """Nothing can be rolled out yet (no such model, no version that passed its gate)."""
         return self.with_condition("RolledOut", "Unknown", reason, message, now)
 
     def mark_progressing(self, revision: str, model: ResolvedModel | None, message: str, now: datetime) -> Self:
         """A revision is on its way."""
-        status = self.status.model_copy(update={"latest_revision": revision, "model": model})
+        status = self.status.model_copy(update={"latest_revision": revision, "latest_model": model})
         return self.with_status(status).with_condition("RolledOut", "Unknown", "Progressing", message, now)
 
     def mark_rolled_out(self, revision: str, model: ResolvedModel | None, url: str, now: datetime) -> Self:
         """All traffic goes to the revision."""
-        status = self.status.model_copy(
-            update={"latest_revision": revision, "ready_revision": revision, "model": model, "url": url}
-        )
+        both = {"latest_revision": revision, "ready_revision": revision, "latest_model": model, "model": model}
+        status = self.status.model_copy(update={**both, "url": url})
         return self.with_status(status).with_condition(
             "RolledOut", "True", "RolledOut", f"all traffic goes to {revision}", now
         )
@@ -124,7 +136,7 @@ class ModelService(Object):
         self, revision: str, model: ResolvedModel | None, reason: str, message: str, now: datetime
     ) -> Self:
         """The revision never got traffic; the one before goes on serving."""
-        status = self.status.model_copy(update={"latest_revision": revision, "model": model})
+        status = self.status.model_copy(update={"latest_revision": revision, "latest_model": model})
         return self.with_status(status).with_condition("RolledOut", "False", reason, message, now)
 
     def mark_serving(self, *, ready: int, wanted: int, url: str, environment: str, message: str, now: datetime) -> Self:

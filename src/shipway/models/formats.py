@@ -9,8 +9,8 @@ HEAD = 8  # first bytes of a file that are looked at
 
 # In order: of two formats in one folder the earlier is the one that is meant for serving.
 _SUFFIXES = {
-    "sklearn-skops": (".skops",),
     "onnx": (".onnx",),
+    "sklearn-skops": (".skops",),
     "sklearn-joblib": (".joblib", ".pkl", ".pickle"),
     "safetensors": (".safetensors",),
     "gguf": (".gguf",),
@@ -19,18 +19,29 @@ _SUFFIXES = {
     "tensorflow": (".pb",),
     "pytorch": (".pt", ".pth"),
 }
+_RANKS = [*_SUFFIXES, "custom"]
+_SERVED = frozenset({"onnx", "sklearn-skops", "sklearn-joblib"})  # the runtime opens these without a predictor
 _GGUF, _ZIP, _PICKLE = b"GGUF", b"PK\x03\x04", b"\x80"
 
 
 def detect(heads: Mapping[str, bytes]) -> str:
-    """The format of files given as name to first :data:`HEAD` bytes; ``custom`` when none is known."""
-    found = {_of_file(name, head) for name, head in heads.items()}
-    return next((name for name in _SUFFIXES if name in found), "custom")
+    """The format of files given as name to first :data:`HEAD` bytes; ``custom`` when none is known.
+
+    It is the format of the file that the runtime will open (runtime/formats.py): the pickle that is loaded must not
+    pass for the ONNX file beside it. Where it would open none, the order of the formats decides.
+    """
+    found = [(PurePosixPath(name), _of_file(name, head)) for name, head in heads.items()]
+    return min(found, key=lambda one: _rank(*one), default=(None, "custom"))[1]
 
 
 def is_pickle(format: str) -> bool:
     """Whether loading the format runs code of whoever wrote the file (pickle underneath)."""
     return format in ("sklearn-joblib", "pytorch")
+
+
+def _rank(path: PurePosixPath, format: str) -> tuple[bool, bool, int]:
+    served = format in _SERVED and len(path.parts) == 1 and not path.name.startswith(".")
+    return not served, served and path.stem != "model", _RANKS.index(format)
 
 
 def _of_file(name: str, head: bytes) -> str:

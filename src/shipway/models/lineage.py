@@ -12,8 +12,9 @@ from typing import Any, Literal, Self
 class Lineage:
     """What made a version, and how it was judged when it was made.
 
-    ``components`` is what the fingerprint is made of, name to digest or value (source, params, inputs, lock,
-    interpreter, platform). A run is the same run only with the same fingerprint.
+    ``components`` is what the fingerprint is made of, name to digest or value (source, command, params, inputs,
+    requirements, env, replicas, interpreter, platform). A run is the same run only with the same fingerprint.
+    ``lock`` is what the requirements came to when it ran: recorded, and no part of the fingerprint.
     """
 
     run: str = ""
@@ -28,6 +29,7 @@ class Lineage:
     origin: Literal["job", "import"] = "job"
     created_at: datetime | None = None  # None: the time of packing
     requirements: tuple[str, ...] = ()
+    lock: tuple[str, ...] = ()  # "name==version" of every package, sorted
     source: str | None = None  # digest of the snapshot that ran
 
     def made_at(self, now: datetime) -> Self:
@@ -46,7 +48,8 @@ class Lineage:
         known = {name: document[key] for name, key in names.items() if key in document}
         if "created_at" in known:
             known["created_at"] = datetime.fromisoformat(known["created_at"])
-        return cls(**{**known, "requirements": tuple(known.get("requirements", ()))})
+        lists = {name: tuple(known.get(name, ())) for name in ("requirements", "lock")}
+        return cls(**{**known, **lists})
 
 
 _JSON_NAMES = {"gate_reason": "gateReason", "created_at": "createdAt"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 from pathlib import Path
 
 from shipway.errors import Corrupt, NotFound, Refused
@@ -14,11 +15,12 @@ from shipway.snapshot import checked_name, extract_tar
 
 
 class Materials:
-    """Implements ``ports.Artifacts``: ``cache/artifacts/<hex>`` holds the files, ``<hex>.json`` their sizes.
+    """Implements ``ports.Artifacts``: ``cache/artifacts/<hex>`` holds the files, ``<hex>.json`` their stamps.
 
-    Bytes are verified while a folder is made; afterwards the sizes are. A folder that lost a file is made again,
-    and so is one of an earlier boot: it was not flushed (that would cost a millisecond a file), and a power cut may
-    have left it with the right sizes and no content.
+    Bytes are verified while a folder is made; afterwards sizes and ctimes are: a job may have written into its input,
+    and that time, unlike mtime, cannot be set back. A folder that lost, got or changed a file is made again, and so
+    is one of an earlier boot: it was not flushed (that would cost a millisecond a file), and a power cut may have
+    left it with the right sizes and no content.
     """
 
     def __init__(self, layout: Layout, cache: Path) -> None:
@@ -54,18 +56,19 @@ class Materials:
         return self._layout.read_manifest(descriptor)
 
     def _make(self, manifest: Manifest, folder: Path) -> None:
-        # Whoever holds the lock is the only one: a ".part" or an unmarked folder is of a process that was killed.
+        # Whoever holds the lock is the only one: a ".part" is of a process that was killed.
         part, marker = folder.with_suffix(".part"), folder.with_suffix(".json")
         marker.unlink(missing_ok=True)
         _remove(part)
-        _remove(folder)
         part.mkdir(mode=0o700)
         for layer in manifest.layers:
             self._write(layer, part)
         _make_read_only(part)
+        _remove(folder)  # not before: a job that reads it now misses it for a moment only
         part.rename(folder)
         new = folder.with_suffix(".new")
-        new.write_text(json.dumps({"boot": self._boot, "sizes": _sizes(folder)}))
+        # Last: a chmod or a link of a file changes its ctime; that its folder is renamed does not.
+        new.write_text(json.dumps({"boot": self._boot, "files": _stamps(folder)}))
         new.replace(marker)
 
     def _write(self, layer: Descriptor, folder: Path) -> None:
@@ -87,10 +90,8 @@ class Materials:
     def _is_whole(self, folder: Path) -> bool:
         try:
             marker = json.loads(folder.with_suffix(".json").read_bytes())
-            if marker["boot"] != self._boot:
-                return False
-            return all((folder / name).stat().st_size == size for name, size in marker["sizes"].items())
-        except (FileNotFoundError, NotADirectoryError, KeyError, ValueError):
+            return folder.is_dir() and marker == {"boot": self._boot, "files": _stamps(folder)}
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return False
 
 
@@ -101,9 +102,10 @@ def _boot_id() -> str:
         return ""
 
 
-def _sizes(folder: Path) -> dict[str, int]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+def _stamps(folder: Path) -> dict[str, list[int]]:
+    """Whatever is not a folder, a link too: name to size and ctime in nanoseconds."""
+    found = ((path.relative_to(folder).as_posix(), path.lstat()) for path in folder.rglob("*"))
+    return {name: [one.st_size, one.st_ctime_ns] for name, one in found if not stat.S_ISDIR(one.st_mode)}
 
 
 def _make_read_only(folder: Path) -> None:
@@ -114,6 +116,6 @@ def _make_read_only(folder: Path) -> None:
 def _remove(folder: Path) -> None:
     if not folder.exists():
         return
-    for path in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+    for path in [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]:
         path.chmod(0o700)  # the files of a read-only folder can be removed by root alone
     shutil.rmtree(folder)

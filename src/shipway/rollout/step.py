@@ -80,7 +80,9 @@ def step(
     by_name = {one.revision.name: one for one in revisions}
     transitions: dict[str, Outcome] = {}
     for name, seen in by_name.items():
-        outcome = _wanted_next(seen, wanted, now) if name == wanted.revision else _other_next(seen, wanted, live, now)
+        outcome = (
+            _wanted_next(seen, wanted, now) if name == wanted.revision else _other_next(seen, wanted, asked, live, now)
+        )
         if outcome is not None:
             transitions[name] = outcome
     phases = {name: _phase_after(seen, transitions.get(name)) for name, seen in by_name.items()}
@@ -140,12 +142,15 @@ def _too_late(seen: RevisionSeen, wanted: Wanted) -> Outcome:
     return Outcome("Failed", "ProgressDeadlineExceeded", message, observed.tail, observed.log)
 
 
-def _other_next(seen: RevisionSeen, wanted: Wanted, live: tuple[Backend, ...], now: datetime) -> Outcome | None:
+def _other_next(
+    seen: RevisionSeen, wanted: Wanted, asked: tuple[Backend, ...], live: tuple[Backend, ...], now: datetime
+) -> Outcome | None:
     status = seen.revision.status
     has_traffic = any(one.revision == seen.revision.name for one in live)
     if status.phase == "Starting":
         return Outcome("Retired", "Superseded", f"{wanted.revision} is wanted now")
-    if status.phase == "Ready" and not has_traffic and any(one.revision == wanted.revision for one in live):
+    idle = live and not has_traffic and not any(one.revision == seen.revision.name for one in asked)
+    if status.phase == "Ready" and idle:
         return Outcome("Draining", "TrafficMoved", until=now + timedelta(seconds=wanted.drain))
     if status.phase == "Draining" and status.drain_until is not None:
         lingered = now >= _draining_since(seen.revision) + _LINGER
@@ -183,11 +188,12 @@ def _replicas(seen: RevisionSeen, phase: str, wanted: Wanted, live: tuple[Backen
 
 
 def _deadline(seen: RevisionSeen) -> datetime | None:
-    """When waiting ends, without the wanted seconds: None while files and packages are being prepared."""
-    if seen.observed is not None and seen.observed.phase == "Preparing":
+    """Since when it is waited for: None while files and packages are prepared, or an earlier start still ends."""
+    if seen.observed is not None and seen.observed.phase in ("Preparing", "Stopping"):
         return None
-    since_process = seen.observed.started_at if seen.observed else None
-    return since_process or seen.revision.status.started_at
+    # The later of the two: a process that was left running for a way back is older than the wish to go back.
+    starts = (seen.observed.started_at if seen.observed else None, seen.revision.status.started_at)
+    return max((one for one in starts if one is not None), default=None)
 
 
 def _wake(phases: Mapping[str, str], seen: RevisionSeen | None, wanted: Wanted, now: datetime) -> datetime | None:

@@ -18,6 +18,7 @@ from shipway.runtime.errors import ModelRefused
 Format = Literal["onnx", "skops", "pickle"]
 
 # In the order of preference where one model was saved in several formats: no code in the file comes first.
+# models/formats.py names a version's format by the same rules; tests/models/test_formats.py compares the two.
 _SUFFIXES: dict[str, Format] = {
     ".onnx": "onnx",
     ".skops": "skops",
@@ -54,7 +55,7 @@ def find(model_dir: Path) -> ModelFile:
     if len(equal) > 1:
         raise ModelRefused(f"{', '.join(equal)}: several models; call one of them model.*, or name a predictor")
     path = found[0][2]
-    return ModelFile(path, _SUFFIXES[path.suffix])
+    return ModelFile(path, _SUFFIXES[path.suffix.lower()])
 
 
 def open_model(file: ModelFile, *, allow_pickle: bool) -> Any:
@@ -81,7 +82,7 @@ def _candidates(model_dir: Path) -> list[tuple[Path, Format]]:
     if not model_dir.is_dir():
         return []
     files = (path for path in model_dir.iterdir() if path.is_file() and not path.name.startswith("."))
-    return [(path, _SUFFIXES[path.suffix]) for path in files if path.suffix in _SUFFIXES]
+    return [(path, _SUFFIXES[path.suffix.lower()]) for path in files if path.suffix.lower() in _SUFFIXES]
 
 
 def _open_pickle(path: Path, allow_pickle: bool) -> Any:

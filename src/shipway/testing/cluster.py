@@ -130,7 +130,8 @@ class FakeCluster:
         """It is prepared; its processes start."""
         virtual = self._virtual[name]
         replicas = tuple(self._new_replica(virtual.workload, index) for index in range(virtual.workload.replicas))
-        self._change(name, phase="Running", replicas=replicas, started_at=self._now(), environment="fake Python")
+        python = {"environment": "fake Python", "lock": ("fake==1.0",)}
+        self._change(name, phase="Running", replicas=replicas, started_at=self._now(), **python)
 
     def set_ready(self, name: str, *indexes: int) -> None:
         """Replicas (all by default) pass their probes; starts the workload when it has not started."""

@@ -59,7 +59,7 @@ def test_our_own_interpreter_is_used_when_nothing_is_asked_for(tmp_path: Path) -
         assert found is not None
         assert found == place.environments.build(environment)
         assert found.python == Path(sys.executable)
-        assert found.python_path == ()
+        assert (found.python_path, found.lock) == ((), ())
         assert found.description.startswith("Shipway's own Python 3.")
         assert found.description.endswith("(no requirements declared)")
     assert not place.root.exists()
@@ -70,6 +70,15 @@ def test_our_own_interpreter_is_used_when_it_has_exactly_what_is_asked_for(tmp_p
     found = Place(tmp_path).environments.existing(Environment(lines))
     assert found is not None
     assert found.description.endswith("(all 3 requirements satisfied)")
+
+
+def test_the_lock_of_our_own_interpreter_is_all_that_the_requirements_need(tmp_path: Path) -> None:
+    found = Place(tmp_path).environments.existing(Environment((f"scikit-learn=={version('scikit-learn')}",)))
+    assert found is not None
+    needed = {f"{name}=={version(name)}" for name in ("joblib", "numpy", "scikit-learn", "scipy", "threadpoolctl")}
+    assert needed <= set(found.lock)
+    assert list(found.lock) == sorted(found.lock)
+    assert not any(line.startswith(("pytest", "granian")) for line in found.lock)
 
 
 def test_a_bad_line_is_the_users_error(tmp_path: Path) -> None:
@@ -88,6 +97,7 @@ def test_an_environment_is_made_once_and_found_again(tmp_path: Path) -> None:
     assert made.description.endswith("with 1 requirement, made by uv (Shipway's own: six is not installed)")
     assert made.python_path == ()
     assert (made.python.parent.parent / "lock.txt").read_text() == "six==0.0.1\n"
+    assert made.lock == ("six==0.0.1",)
     assert place.commands() == ["venv --no-project", "pip install", "pip freeze"]
     assert place.environments.existing(SIX) == place.environments.build(SIX) == made
     assert place.installs() == 1

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shipway.bundle import Environment
-from shipway.cluster.local.requirements import Installed, Python, fingerprint, lacking, normalised, parse_line
+from shipway.cluster.local.requirements import Installed, Python, closure, fingerprint, lacking, normalised, parse_line
 from shipway.errors import UserError
 
 MARKERS = {"python_version": "3.11", "python_full_version": "3.11.7", "sys_platform": "linux"}
@@ -84,6 +84,24 @@ def test_a_line_that_is_no_requirement_is_named_with_what_is_allowed(line: str, 
         parse_line(line)
     assert words in found.value.message
     assert "write one requirement a line, like scikit-learn==1.9.1" in found.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("lines", "lock"),
+    [
+        ([], ()),
+        (["six==1.17.0"], ()),
+        (["Flask==3.1.3"], ("flask==3.1.3", "werkzeug==3.1.9")),
+        (["flask[dotenv,async]==3.1.3"], ("flask==3.1.3", "python-dotenv==1.0", "werkzeug==3.1.9")),
+        (["pre==2.0rc1; python_version < '3'", "torch==2.13.0"], ("torch==2.13.0+cpu",)),
+        (["loop==1.0"], ("loop==1.0",)),
+        (["loop==1.0", "loop[all]==1.0"], ("loop==1.0", "werkzeug==3.1.9")),
+        (["old==1.0"], ("old==1.0", "werkzeug==3.1.9")),
+    ],
+)
+def test_a_closure_is_what_the_lines_and_their_extras_need(lines: list[str], lock: tuple[str, ...]) -> None:
+    there = {**THERE, "old": Installed("1.0", ("six (>=1.0.*)", "werkzeug", 'torch; sys_platform == "win32"'))}
+    assert closure(lines, there.get, MARKERS) == lock
 
 
 def test_equal_requirements_have_one_form() -> None:

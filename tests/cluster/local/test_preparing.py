@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from shipway.bundle import Environment, HttpProbe, Workload
 from shipway.cluster.local import Interpreter
 from shipway.cluster.local.folder import Folder, copy_writable, sweep
+from shipway.cluster.local.observation import observed
 from shipway.cluster.local.plan import make_plan, minimal_environment
 from shipway.cluster.local.prepare import Prepared, PreparingFailed, find_command, find_interpreter, find_secret
 from shipway.errors import DependencyFailed
@@ -109,7 +111,7 @@ def plan_of(workload: Workload, prepared: Prepared, home: Path) -> dict[str, obj
 
 
 def test_the_plan_of_a_job(tmp_path: Path) -> None:
-    interpreter = Interpreter(tmp_path / "env/bin/python", "an env", ("/body",))
+    interpreter = Interpreter(tmp_path / "env/bin/python", "an env", ("/body",), ("a==1",))
     prepared = Prepared(("x", "$(KEY)"), interpreter, inputs={"data": Path("/in")}, secrets={"KEY": Path("/s/k")})
     workload = Workload("w", "job", ("x", "$(KEY)"), secret_env={"KEY": ("s", "k")}, timeout=5.0)
     plan = plan_of(workload, prepared, tmp_path)
@@ -124,8 +126,20 @@ def test_the_plan_of_a_job(tmp_path: Path) -> None:
         "PYTHONUNBUFFERED": "1",
         "PWD": str(tmp_path / "w/work"),
     }
-    assert (plan["probes"], plan["timeout"], plan["environment"]) == ({}, 5.0, "an env")
+    assert (plan["probes"], plan["timeout"], plan["environment"], plan["lock"]) == ({}, 5.0, "an env", ["a==1"])
     assert "$(KEY) is a secret" in str(plan["notes"])
+
+
+def test_the_lock_is_observed_and_missing_in_a_plan_of_an_earlier_shipway(tmp_path: Path) -> None:
+    interpreter = Interpreter(tmp_path / "env/bin/python", "an env", lock=("a==1", "b==2"))
+    workload = Workload("w", "job", ("x",))
+    plan = json.loads(json.dumps(plan_of(workload, Prepared(("x",), interpreter), tmp_path)))
+    earlier = {key: value for key, value in plan.items() if key != "lock"}
+    seen = [
+        observed(workload, "sha256:0", Folder(tmp_path / "w"), plan=one, status=None, removing=False, tail="").lock
+        for one in (plan, earlier, None)
+    ]
+    assert seen == [("a==1", "b==2"), (), ()]
 
 
 def test_the_plan_of_a_server(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ from packaging.markers import default_environment
 from shipway.bundle import Environment
 from shipway.cluster.local.body import make_body, runtime_requirements
 from shipway.cluster.local.interpreter import Interpreter
-from shipway.cluster.local.pip_configuration import PipConfiguration, uv_environment
+from shipway.cluster.local.pip_configuration import PipConfiguration, redact, uv_environment
 from shipway.cluster.local.pip_reader import PipReader
-from shipway.cluster.local.requirements import Installed, Python, fingerprint, lacking, normalised
+from shipway.cluster.local.requirements import Installed, Python, closure, fingerprint, lacking, normalised
 from shipway.errors import DependencyFailed
 
 _LOCK = "lock.txt"
@@ -79,7 +79,9 @@ class UvEnvironments:
         if configuration is None:
             return None
         folder = self._folder(environment, configuration)
-        return self._interpreter(folder, environment, reason) if _complete(folder) else None
+        with suppress(FileNotFoundError):  # another hub of the home may prune it just now
+            return self._interpreter(folder, environment, reason) if _complete(folder) else None
+        return None
 
     def build(self, environment: Environment) -> Interpreter:
         """The interpreter, made when it is not there; may take minutes. Idempotent.
@@ -94,7 +96,7 @@ class UvEnvironments:
         with self._locked(folder) as lock:
             if not _complete(folder):
                 self._make(folder, environment, configuration, lock)
-        return self._interpreter(folder, environment, reason)
+            return self._interpreter(folder, environment, reason)
 
     def prune(self, in_use: set[str], now: datetime, *, idle: float = 3600.0) -> list[str]:
         """Remove environments that nobody asked for in the last ``idle`` seconds, but not those ``in_use``.
@@ -120,7 +122,7 @@ class UvEnvironments:
                 os.killpg(process.pid, signal.SIGTERM)
 
     def _own_lacks(self, environment: Environment) -> str | None:
-        markers = {name: str(value) for name, value in default_environment().items()}
+        markers = _markers()
         return lacking(environment.requirements, _installed, markers, pinned=True) or (
             lacking(runtime_requirements(), _installed, markers, pinned=False) if environment.runtime else None
         )
@@ -134,6 +136,8 @@ class UvEnvironments:
             python=self._python,
             description=f"Shipway's own Python {self._identity.version} ({'all ' if count else ''}{found})",
             python_path=(str(make_body(self._bodies)),) if body else (),
+            # Not kept for the next time (it takes some 10 ms): pip may change our packages while the hub runs.
+            lock=closure(environment.requirements, _installed, _markers()),
         )
 
     def _interpreter(self, folder: Path, environment: Environment, reason: str) -> Interpreter:
@@ -144,6 +148,7 @@ class UvEnvironments:
             python=_python(folder),
             description=f"Python {self._identity.version} with {count}, made by uv (Shipway's own: {reason})",
             python_path=(str(make_body(self._bodies)),) if environment.runtime else (),
+            lock=tuple(sorted(redact((folder / _LOCK).read_text("utf-8")).splitlines())),
         )
 
     def _folder(self, environment: Environment, configuration: PipConfiguration) -> Path:
@@ -231,6 +236,10 @@ def uv_failure(output: str, status: int) -> DependencyFailed:
 
 def _interrupted() -> DependencyFailed:
     return DependencyFailed("the environment was not finished: the hub is stopping", next_step="run it again")
+
+
+def _markers() -> dict[str, str]:
+    return {name: str(value) for name, value in default_environment().items()}
 
 
 def _installed(name: str) -> Installed | None:

@@ -14,12 +14,14 @@ class Interpreter:
     """A Python that satisfies an :class:`Environment`.
 
     ``python.parent`` is put first on ``PATH``; ``python_path`` entries become ``PYTHONPATH``;
-    ``description`` says in words which one it is ("this Python 3.11.7, which has them all").
+    ``description`` says in words which one it is ("this Python 3.11.7, which has them all"). ``lock`` is what the
+    requirements came to, with all that they need: sorted ``name==version`` lines.
     """
 
     python: Path
     description: str
     python_path: tuple[str, ...] = ()
+    lock: tuple[str, ...] = ()
 
 
 class Environments(Protocol):

@@ -37,6 +37,7 @@ from shipway.ports import Artifacts
 _LONGEST_STATUS = 64 * 2**20  # bytes of a line
 _UNREACHABLE = 20.0  # seconds that a living supervisor may be silent before it is given up
 _STARTS = 3
+_LONGEST_WAIT = 30.0  # seconds before a keeper tries again what failed
 
 
 log = logging.getLogger(__name__)
@@ -111,36 +112,40 @@ class Keeper:
 
     async def scale(self, workload: Workload) -> None:
         """Another number of replicas."""
-        self.workload = workload
-        self.folder.write_workload(workload)
+        # In memory last: an apply after one that the disk refused, or after our death, must still see a difference.
         if self._plan is not None:
             missing = workload.replicas - len(self._plan["ports"]) if workload.serves else 0
             ports = [*self._plan["ports"], *self._shop.find_ports(max(0, missing))]
             self._write_plan({**self._plan, "replicas": workload.replicas, "ports": ports})
-            self._say_scale()
+        self.folder.write_workload(workload)
+        self.workload = workload
+        self._say_scale()
 
     async def remove(self) -> None:
         """Begin to stop it and to remove its files."""
         if self.removing:
             return
+        self.folder.mark_deleted()  # first: when the disk refuses, the next delete must try again
         self.removing = True
-        self.folder.mark_deleted()
         self._refresh()
         await self.stop_watching()
         self.start()
 
     async def _guard(self) -> None:
         """No workload is forgotten because of a full disk or of a bug of ours."""
+        failures = 0
         while True:
+            began = time.monotonic()
             try:
                 await (self._remove() if self.removing else self._keep())
                 return
             except Exception as error:
                 log.exception("workload %s", self.workload.name)
-                if not self.removing:
+                if not self.removing and not isinstance(error, OSError):
                     self._see(empty_status(self.workload, "Failed", "InternalError", repr(error)))
                     return
-            await asyncio.sleep(1.0)
+            failures = 0 if time.monotonic() - began > _LONGEST_WAIT else failures + 1
+            await asyncio.sleep(min(_LONGEST_WAIT, 0.5 * 2 ** min(failures, 6)))
 
     async def _keep(self) -> None:
         if self._plan is None and self._status is None:

@@ -37,6 +37,7 @@ def observed(
         log=str(folder.log(failed or 0)) if status["started_at"] else "",  # what never ran has none
         output=str(folder.output) if workload.mode == "job" else "",
         environment=plan["environment"],
+        lock=tuple(plan.get("lock", ())),  # a plan of an earlier Shipway has none
         notes=(*plan["notes"], *status["notes"]),
         started_at=_time(status["started_at"]),
         finished_at=_time(status["finished_at"]),

@@ -58,6 +58,7 @@ def make_plan(
         "socket": str(socket),
         "cgroup": cgroup,
         "environment": prepared.interpreter.description if prepared.interpreter else "",
+        "lock": list(prepared.interpreter.lock) if prepared.interpreter else [],
         "notes": _notes(workload),
     }
 

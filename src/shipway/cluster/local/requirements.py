@@ -6,7 +6,8 @@ No I/O here: what is installed comes in as a function. Format of a line: PEP 508
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -90,6 +91,35 @@ def lacking(lines: Iterable[str], installed: Lookup, markers: Mapping[str, str],
             if reason:
                 return redact(reason)
     return None
+
+
+def closure(lines: Iterable[str], installed: Lookup, markers: Mapping[str, str]) -> tuple[str, ...]:
+    """What is installed of the lines and of all that they need, as sorted ``name==version``; what is not is left out.
+
+    ``markers`` is the marker environment. Raises UserError for a line that is not a requirement.
+    """
+    versions: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    waiting = [one for one in map(parse_line, lines) if _applies(one, markers)]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        asked = {(name, extra) for extra in ("", *map(canonicalize_name, requirement.extras))} - seen
+        found = installed(name) if asked else None
+        if found is not None:
+            versions[name] = found.version
+            waiting += [needed for _, extra in asked for needed in _needed(found, markers, extra)]
+        seen |= asked
+    return tuple(sorted(f"{name}=={version}" for name, version in versions.items()))
+
+
+def _needed(found: Installed, markers: Mapping[str, str], extra: str) -> Iterator[Requirement]:
+    for line in found.requires:
+        # Old packages have lines from before PEP 508, like "six (>=1.0.*)"; they work, and must not stop a job.
+        with suppress(InvalidRequirement):
+            needed = Requirement(line)
+            if _applies(needed, markers, extra):
+                yield needed
 
 
 def _normal(requirement: Requirement) -> str:

@@ -41,7 +41,7 @@ class LogFile:
         self._size = size
         self._files = files
         self._descriptor = self._open()
-        self._written = os.fstat(self._descriptor).st_size
+        self._written = 0 if self._descriptor is None else os.fstat(self._descriptor).st_size
 
     def write(self, stream: str, lines: list[bytes], now: float) -> None:
         """Append lines that came at ``now`` (seconds since the epoch)."""
@@ -49,14 +49,18 @@ class LogFile:
         for line in lines:
             if self._written >= self._size:
                 self._rotate()
-            self._written += len(head) + len(line) + 1
-            _write_all(self._descriptor, head + line + b"\n")
+            if self._descriptor is None:
+                self._descriptor = self._open()
+            if self._descriptor is not None:
+                self._written += len(head) + len(line) + 1
+                _write_all(self._descriptor, head + line + b"\n")
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
     def _rotate(self) -> None:
-        os.close(self._descriptor)
+        self.close()
         for number in range(self._files - 1, 0, -1):
             older = self._path if number == 1 else f"{self._path}.{number - 1}"
             if os.path.exists(older):
@@ -66,8 +70,12 @@ class LogFile:
         self._descriptor = self._open()
         self._written = 0
 
-    def _open(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    def _open(self) -> int | None:
+        """None on a full disk: the next line tries again."""
+        try:
+            return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return None
 
 
 def iso(seconds: float) -> str:

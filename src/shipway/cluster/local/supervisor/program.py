@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import selectors
@@ -19,6 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
+
+
+_REWRITE = 1.0  # seconds until a status that the disk refused is written again
 
 
 class Supervisor:
@@ -54,6 +58,7 @@ class Supervisor:
             replica.restarts = ended.get(replica.index, 0)
         self._published: dict[str, Any] = {}
         self._durable_ends = 0
+        self._rewrite_at = NEVER
         self._control = Control(self._selector, plan["socket"], self._handle)
         self._watch_signals()
 
@@ -64,10 +69,10 @@ class Supervisor:
             for replica in self._replicas:
                 replica.tick(now)
             self._settle(now)
-            self._publish()
-            if self.finished:
+            self._publish(now)
+            if self.finished and self._rewrite_at == NEVER:
                 break
-            deadline = min([self._timeout_at, *(replica.wake_at for replica in self._replicas)])
+            deadline = min([self._timeout_at, self._rewrite_at, *(replica.wake_at for replica in self._replicas)])
             wait = None if deadline == NEVER else max(0.0, deadline - time.monotonic())
             for key, events in self._selector.select(wait):
                 # An earlier event of this round may have closed this one.
@@ -77,6 +82,8 @@ class Supervisor:
 
     def _settle(self, now: float) -> None:
         """What the ends of replicas mean for the workload."""
+        if self.finished:
+            return  # only its last status is still to be written
         if self._terminated:
             # A shutdown of the machine: the next hub runs a server again, and may retry a job.
             self._stop("SupervisorLost", "the supervisor was ended by SIGTERM")
@@ -106,7 +113,7 @@ class Supervisor:
             replica.stop(reason, now)
 
     def _stop(self, reason: str, message: str) -> None:
-        if not self._stop_reason:
+        if not self._stop_reason and not self.finished:
             self._stop_reason = reason
             self._outcome = self._outcome or (reason, message, None)
             self._stop_all(reason, time.monotonic())
@@ -161,16 +168,27 @@ class Supervisor:
             "replicas": [one.describe() for one in self._replicas if one.index < self._site.replicas or one.pid],
         }
 
-    def _publish(self) -> None:
-        """Write the status when it changed; at the end of a replica it is on the disk before anybody is told."""
+    def _publish(self, now: float) -> None:
+        """Write the status when it changed; at the end of a replica it is on the disk before anybody is told.
+
+        A full disk ends nothing that runs: who watches is told all the same, and the status is written later.
+        """
         status = self._status()
-        if status == self._published:
+        if status == self._published and now < self._rewrite_at:
             return
         ends = self._site.ends
         sync = self.finished or ends != self._durable_ends
-        write_json(f"{self._directory}/status.json", status, sync=sync)
-        self._durable_ends, self._published = ends, status
-        self._control.push(status)
+        try:
+            write_json(f"{self._directory}/status.json", status, sync=sync)
+        except OSError as error:
+            # Nobody will ever ask after a workload whose folder was taken away.
+            abandoned = self.finished and error.errno == errno.ENOENT
+            self._rewrite_at = NEVER if abandoned else time.monotonic() + _REWRITE
+        else:
+            self._rewrite_at, self._durable_ends = NEVER, ends
+        if status != self._published:
+            self._published = status
+            self._control.push(status)
 
     def _record(self) -> None:
         write_json(f"{self._directory}/status.json", self._status(), sync=False)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container
     from typing import Any
 
-MODEL_CANNOT_BE_LOADED = 3  # docs/contract.md: the one exit code after which a server is not restarted
+MODEL_CANNOT_BE_LOADED = 3  # docs/contract.md: a server that never was ready is not restarted after it
+_LINGER = 1.0  # seconds in which the gateway hears that a replica is leaving, and what it has sent can end
 _PORT_PATIENCE = 0.5
 _SWEEP_PATIENCE = 2.0
 
@@ -48,7 +49,8 @@ class Site:
 
 
 class Replica:
-    """``state``: ``waiting`` for its start, ``running``, ``stopping`` (SIGTERM was sent), ``ended`` for good."""
+    """``state``: ``waiting`` for its start, ``running``, ``lingering`` (scaled down, SIGTERM follows),
+    ``stopping`` (SIGTERM was sent), ``ended`` for good."""
 
     def __init__(self, index: int, port: int | None, site: Site, now: float) -> None:
         self.index = index
@@ -67,10 +69,12 @@ class Replica:
         self._start_at = now
         self._port_deadline = NEVER
         self._began = now
+        self._terminate_at = NEVER
         self._kill_at = NEVER
         self._sweep_until = NEVER
         self._failures = 0
         self._starts = 0
+        self._was_ready = False
         self._doom = ""
         self._health = Health({}, now)
         self._attempts: list[Attempt] = []
@@ -89,7 +93,7 @@ class Replica:
             return self._health.phase
         if self.state == "waiting":
             return "BackOff" if self._starts else "Starting"
-        return "Stopping" if self.state == "stopping" else "Exited"
+        return "Exited" if self.state == "ended" else "Stopping"
 
     @property
     def succeeded(self) -> bool:
@@ -108,7 +112,9 @@ class Replica:
         if self.state == "ended":
             return NEVER if self.gone else 0.05 + self._began
         deadlines = [attempt.deadline for attempt in self._attempts]
-        return min([self._kill_at, self._health.wake_at if self.state == "running" else NEVER, *deadlines])
+        return min(
+            [self._kill_at, self._terminate_at, self._health.wake_at if self.state == "running" else NEVER, *deadlines]
+        )
 
     def describe(self) -> dict[str, Any]:
         """Its part of the status."""
@@ -130,10 +136,12 @@ class Replica:
         """Do what is due."""
         if self.state == "waiting" and now >= self._start_at:
             self._start(now)
-        if self.state in ("running", "stopping"):
+        if self.state in ("running", "lingering", "stopping"):
             self._reap(now)
-        if self.state in ("running", "stopping"):
+        if self.state in ("running", "lingering", "stopping"):
             self._probe(now)
+        if self.state == "lingering" and now >= self._terminate_at:
+            self._terminate(now)
         if self.state == "stopping" and now >= self._kill_at:
             self._kill_at = NEVER
             self._kill()
@@ -141,18 +149,23 @@ class Replica:
             self._sweep(now)
 
     def stop(self, reason: str, now: float) -> None:
-        """End it for good: SIGTERM, the grace period, SIGKILL."""
+        """End it for good: SIGTERM, the grace period, SIGKILL. One that is scaled down lingers before."""
         self.leaving = True
         if self.state == "waiting":
             self.reason = self.reason or reason
             self._end_for_good(now)
-        elif self.state == "running":
+        elif reason == "ScaledDown":
+            if self.state == "running":
+                self.state, self._doom, self._terminate_at = "lingering", reason, now + _LINGER
+        elif self.state in ("running", "lingering"):
             self._doom = reason
             self._terminate(now)
 
     def stay(self) -> None:
-        """It was to end, and is wanted again: it starts anew when its end is through."""
+        """It was to end, and is wanted again: it goes on, or starts anew when SIGTERM was sent already."""
         self.leaving = False
+        if self.state == "lingering":
+            self.state, self._doom, self._terminate_at = "running", "", NEVER
 
     def _start(self, now: float) -> None:
         if self.port is not None and not self._port_is_ours(now):
@@ -228,7 +241,7 @@ class Replica:
         return note
 
     def _terminate(self, now: float) -> None:
-        self.state = "stopping"
+        self.state, self._terminate_at = "stopping", NEVER
         self._kill_at = now + self._site.plan["grace"]
         if self.pid is not None:
             identity.kill_group(self.pid, signal.SIGTERM)
@@ -252,6 +265,8 @@ class Replica:
             self._output.finish()
         code = os.waitstatus_to_exitcode(status)
         self.exit_code, self.signal = (code, None) if code >= 0 else (None, -code)
+        # Without a port nothing was asked: such a one counts as ready from its start, which proves nothing.
+        self._was_ready = self._was_ready or (self.port is not None and self._health.healthy_for(now) > 0)
         self._ended(*self._why(code), now)
 
     def _why(self, code: int) -> tuple[str, str]:
@@ -260,7 +275,7 @@ class Replica:
             return "OOMKilled", f"killed by the kernel at the memory limit of {limit}"
         if self._doom:
             return self._doom, self.message
-        if self._site.plan["mode"] == "server" and code == MODEL_CANNOT_BE_LOADED:
+        if self._site.plan["mode"] == "server" and code == MODEL_CANNOT_BE_LOADED and not self._was_ready:
             return "ModelNotLoaded", self._output.last_error if self._output else ""
         if code < 0:
             return "Error", f"ended by signal {-code} ({signal.strsignal(-code)})"

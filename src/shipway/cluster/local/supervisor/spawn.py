@@ -23,6 +23,7 @@ class Spawned:
 def spawn(argv: Sequence[str], env: Mapping[str, str], cwd: str, record: Callable[[int], None]) -> Spawned:
     """Run ``argv`` as the leader of a new session, standard input empty. Raises OSError when it cannot start.
 
+    What ``record`` raises is raised, and the child is gone.
     ``record(pid)`` is called while the child waits; should this process die before it returns, the child
     sees the end of the pipe and ends without having run anything.
     """
@@ -38,18 +39,21 @@ def spawn(argv: Sequence[str], env: Mapping[str, str], cwd: str, record: Callabl
         _become(argv, env, cwd, out[1], err[1], go[0], failure[1])
     for end in (out[1], err[1], go[0], failure[1]):
         os.close(end)
+    runs = False
     try:
         record(pid)
         os.write(go[1], b"!")
         # Closed by exec: after this read the program runs, and signals reach it and not our handlers.
         problem = os.read(failure[0], 4096)
+        runs = not problem
     finally:
         os.close(go[1])
         os.close(failure[0])
+        if not runs:
+            os.waitpid(pid, 0)
+            os.close(out[0])
+            os.close(err[0])
     if problem:
-        os.waitpid(pid, 0)
-        os.close(out[0])
-        os.close(err[0])
         code, _, text = problem.decode().partition(":")
         raise OSError(int(code), text)
     for end in (out[0], err[0]):
