@@ -12,6 +12,7 @@ ShipwayError
 │   ├── PortTaken           somebody else listens there
 │   ├── Corrupt             bytes on disk do not match their digest or format
 │   └── DependencyFailed    uv, Envoy or another program that we call failed
+│       └── Unresponsive        it lives, and does not answer in time
 └── PlatformError           our own bug: please report it
 
 A message says what, which object, why; ``next_step`` says what to do. The CLI exits with
@@ -128,6 +129,10 @@ class Corrupt(EnvironmentFault):
 
 class DependencyFailed(EnvironmentFault):
     """A program that Shipway calls (uv, Envoy) failed."""
+
+
+class Unresponsive(DependencyFailed):
+    """A program that Shipway calls lives, and does not answer in time: what it does meanwhile, it goes on doing."""
 
 
 class PlatformError(ShipwayError):

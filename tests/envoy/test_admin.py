@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shipway.envoy.admin import Admin, Silent
-from shipway.errors import DependencyFailed
+from shipway.envoy.admin import Admin
+from shipway.errors import DependencyFailed, Unresponsive
 
 
 def ask(answer: bytes, *, hang: bool = False) -> str:
@@ -55,16 +55,16 @@ def test_bodies_plain_and_in_chunks() -> None:
     ],
 )
 def test_everything_else_is_silence(answer: bytes) -> None:
-    with pytest.raises(Silent):
+    with pytest.raises(Unresponsive):
         ask(answer)
 
 
 def test_patience_ends() -> None:
-    with pytest.raises(Silent, match="TimeoutError"):
+    with pytest.raises(Unresponsive, match="TimeoutError"):
         ask(b"HTTP/1.1 200 OK\r\n\r\n", hang=True)
 
 
 def test_nobody_there() -> None:
     with pytest.raises(DependencyFailed, match="/nowhere") as found:
         asyncio.run(Admin(Path("/nowhere")).liveness())
-    assert not isinstance(found.value, Silent)
+    assert not isinstance(found.value, Unresponsive)

@@ -7,14 +7,10 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-from shipway.errors import DependencyFailed
+from shipway.errors import DependencyFailed, Unresponsive
 
 _LIVENESS = r"(\.version_text|\.update_rejected|\.update_failure|warming_clusters|total_listeners_warming)$"
 _STATUS_LINE = re.compile(rb"http/1\.[01] ([0-9]{3})")
-
-
-class Silent(DependencyFailed):
-    """An Envoy is there and gave no good answer in time: it may be slow, and serve all the while."""
 
 
 class Admin:
@@ -27,7 +23,7 @@ class Admin:
     async def ask(self, target: str, *, method: str = "GET") -> bytes:
         """The body that the request is answered with.
 
-        Raises DependencyFailed when nobody listens, and Silent when somebody does and there is no 200 in time.
+        Raises DependencyFailed when nobody listens, and Unresponsive when somebody does and there is no 200 in time.
         """
         try:
             async with asyncio.timeout(self._timeout):
@@ -35,11 +31,11 @@ class Admin:
         except (OSError, ValueError) as error:
             # A connection that was made, or a queue that is too full for one, is a process that lives.
             lives = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError | ValueError)
-            raise (Silent if lives else DependencyFailed)(
+            raise (Unresponsive if lives else DependencyFailed)(
                 f"Envoy does not answer on {self._socket}: {str(error) or type(error).__name__}"
             ) from error
         if status != 200:
-            raise Silent(f"Envoy answered {status} to {method} {target}: {body[:200].decode(errors='replace')}")
+            raise Unresponsive(f"Envoy answered {status} to {method} {target}: {body[:200].decode(errors='replace')}")
         return body
 
     async def stats(self, pattern: str) -> dict[str, str]:

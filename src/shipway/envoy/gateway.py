@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from shipway.envoy import changes, files
-from shipway.envoy.admin import Admin, Silent
+from shipway.envoy.admin import Admin
 from shipway.envoy.config import Documents, Layout, bootstrap, documents
-from shipway.errors import DependencyFailed
+from shipway.errors import DependencyFailed, Unresponsive
 from shipway.traffic import GatewayState, RoutingTable
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.1  # seconds between two looks at Envoy
@@ -79,7 +79,7 @@ class EnvoyGateway:
         self._wanted = table
         try:
             state = await self._walk(committed, table)
-        except Silent as error:
+        except Unresponsive as error:
             # It may serve the table before: what is on disk stays in order until it says where it is.
             return GatewayState(False, "Unreachable", error.message)
         except DependencyFailed as error:
