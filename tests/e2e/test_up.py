@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -209,9 +211,20 @@ def test_two_homes_never_meet(shared_home: Home, first: subprocess.CompletedProc
         assert post(f"{shared_home.url('digits')}/predict", SAMPLE).status == 200
 
 
+def _quiet_port() -> int:
+    """Free, and where nobody looks: below what the kernel hands out, above what homes try."""
+    for port in range(20_000 + os.getpid() % 5_000, 32_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
 def test_down_and_hub_stop_leave_no_process_and_no_port_and_keep_the_models() -> None:
     with fresh_home() as home:
         project = Project.line(home.projects)
+        # A port outside of where homes look for one: a test at our side must not take it while we are down.
+        assert home.shipway("hub", "start", env={"SHIPWAY_GATEWAY_PORT": str(_quiet_port())}).returncode == 0
         home.ok("up", project.folder)
         url, revision = home.url("line"), "line-00001"
         out = home.ok("down", "--all")

@@ -160,8 +160,11 @@ def test_a_hub_that_is_about_to_answer_is_stopped_too(settings: Settings) -> Non
         started = pool.submit(hub_process.ensure, settings, argv=_argv(settings, "slow"), version="1.0")
         while not (settings.hub_lock.exists() and settings.hub_lock.read_text()):
             time.sleep(0.005)
+        first = int(settings.hub_lock.read_text())
         hub_process.stop(settings)
-        assert hub_process._ended(started.result(20)["pid"])
+        assert hub_process._ended(first)
+        # Whoever asked for it may not have seen it in that moment, and has started one more: that is its right.
+        started.result(20)
 
 
 @pytest.mark.slow
