@@ -13,8 +13,8 @@ help: ## list the targets
 demo: .venv/installed ## train, version and serve examples/digits
 	@$(BIN)/shipway up examples/digits
 
-test: .venv/installed-dev ## the plain tier: no root, no Debian package, no torch, no minutes of killing
-	@$(PYTEST) -m "not extras and not realtool and not faults"
+test: .venv/installed-dev ## the plain tier: no root, no Debian package, no torch
+	@$(PYTEST) -m "not extras and not realtool and not thorough"
 
 test-all: .venv/installed-extras ## every test; SHIPWAY_REQUIRE_TOOLS=1 makes a skip a failure
 	@$(PYTEST)

@@ -63,5 +63,5 @@ def test_a_process_left_behind_is_an_error(tmp_path: Path) -> None:
         "    subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL, start_new_session=True)\n"
     )
     output = run_pytest(tmp_path)
-    assert "processes were left behind" in output
-    assert "sleep 60" in output
+    assert "processes were left behind" in output, output
+    assert "sleep 60" in output, output

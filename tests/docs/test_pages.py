@@ -20,7 +20,11 @@ import pytest
 from tests.e2e.home import EXAMPLES, SHIPWAY, Home, fresh_home
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("getting-started", "jobs", "models", "services", "cli", "contract")
+# The first page is the plain tier's; a page that makes a home costs many seconds.
+PAGES = (
+    "getting-started",
+    *(pytest.param(one, marks=pytest.mark.thorough) for one in ("jobs", "models", "services", "cli", "contract")),
+)
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"# ((?:[\w-]+/)*[\w.-]*\.\w+)\n")

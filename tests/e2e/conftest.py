@@ -9,6 +9,9 @@ import pytest
 
 from tests.e2e.home import Home, fresh_home
 
+# What `make test` runs of these: the main job, and that no edit costs a request. It has five minutes for everything.
+PLAIN = {"test_up.py", "test_edit.py"}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
@@ -16,8 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.slow)
-            if item.path.name.startswith("test_faults"):
-                item.add_marker(pytest.mark.faults)
+            if item.path.name not in PLAIN:
+                item.add_marker(pytest.mark.thorough)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(120))
 
