@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -55,20 +55,6 @@ def test_lines_survive_a_restart_and_cannot_be_changed(tmp_path: Path) -> None:
     with closing(SqliteJournal(path)) as journal:
         assert journal.entries() == [written]
     assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_prune_forgets_the_old_but_not_the_ledger(tmp_path: Path) -> None:
-    with closing(SqliteJournal(tmp_path / "journal.db")) as journal:
-        journal.append(EVENT)
-        ledger = journal.append(replace(EVENT, type="ledger"))
-        journal.record([POINT])
-        young = journal.append(replace(EVENT, at=NOW + timedelta(seconds=1)))
-        assert journal.prune(NOW + timedelta(seconds=1)) == 2
-        assert journal.entries() == [ledger, young]
-        assert journal.points("A/a") == []
-        assert journal.prune(NOW + timedelta(hours=1)) == 1
-        assert journal.append(EVENT).id > young.id, "an id never comes again"
-        assert journal.prune(NOW) == 0
 
 
 def test_a_broken_file_is_corrupt_and_named(tmp_path: Path) -> None:

@@ -6,17 +6,17 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from shipway import database
-from shipway.database import Database
+from shipway.database import Database, connection
 from shipway.errors import Corrupt, EnvironmentFault, NotFound
 from shipway.kinds import Model, ModelJob, Object
 from shipway.store.notifying import NotifyingStore
-from shipway.store.sqlite import MIGRATIONS, SqliteStore
+from shipway.store.sqlite import MIGRATIONS, OBJECTS, SqliteStore
 
 
 def now() -> datetime:
@@ -126,18 +126,16 @@ def test_pages_overwritten_under_us_are_corrupt(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\x5a" * (path.stat().st_size - 4096))
-    store = SqliteStore(path, now)
-    with pytest.raises(Corrupt, match=r"store\.db"):
-        store.list()
-    store.close()
+    with pytest.raises(Corrupt, match=r"store\.db.*Page"):
+        SqliteStore(path, now)
 
 
-def test_an_object_that_breaks_its_schema_is_corrupt(path: Path, store: SqliteStore) -> None:
-    store.put(model("a"))
-    with sqlite3.connect(path) as raw:
-        raw.execute("""UPDATE objects SET object = '{"kind":"Model","extra":1}'""")
-    raw.close()
-    with pytest.raises(Corrupt, match=r"store\.db"):
+def test_an_object_that_breaks_its_schema_is_corrupt(path: Path) -> None:
+    file = Database(path, MIGRATIONS)
+    with file.write() as raw:
+        raw.execute(OBJECTS.insert, OBJECTS.sealed("Model", "a", '{"kind":"Model","extra":1}'))
+    file.close()
+    with closing(SqliteStore(path, now)) as store, pytest.raises(Corrupt, match=r"store\.db"):
         store.get("Model", "a")
 
 
@@ -171,7 +169,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(path: Path, store: SqliteStore)
 
 
 def test_a_locked_file_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "_BUSY_TIMEOUT_MS", 10)
+    monkeypatch.setattr(connection, "_BUSY_TIMEOUT_MS", 10)
     store = SqliteStore(path, now)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

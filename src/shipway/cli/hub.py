@@ -1,6 +1,9 @@
-"""``shipway hub start|stop|status``: the daemon behind the commands."""
+"""``shipway hub start|stop|status|backup|restore|repair``: the daemon behind the commands, and its home."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -51,5 +54,48 @@ def show(output: str) -> None:
     where = settings.read()
     health = hub_process.status(where)
     if health is None:
-        raise HubUnreachable(f"no hub runs for {where.home}", next_step="shipway hub start, or shipway up FOLDER")
+        told = HubUnreachable(f"no hub runs for {where.home}", next_step="shipway hub start, or shipway up FOLDER")
+        raise hub_process.failure(where) or told
     emit(health, output, about_hub(health))
+
+
+@hub.command()
+@click.argument("file")
+@click.option("--with-secrets", is_flag=True, help="Also the values of `shipway secret`: keep such a file safe.")
+@act_output
+def backup(file: str, with_secrets: bool, output: str) -> None:
+    """Write store, journal and model versions to FILE, while the hub goes on."""
+    options = ("--with-secrets",) if with_secrets else ()
+    said = hub_process.recover(settings.read(), "backup", file, *options)
+    secrets = f"{said['secrets']} secret values are in it" if with_secrets else "secrets are not in it"
+    emit(said, output, f"{said['file']}: {said['files']} files, {said['bytes']:,} bytes; {secrets}")
+
+
+@hub.command()
+@click.argument("file")
+@click.option("--force", is_flag=True, help="Also into a home that is not empty: what it holds is moved aside.")
+@act_output
+def restore(file: str, force: bool, output: str) -> None:
+    """Fill an empty home (SHIPWAY_HOME) from a backup, once all of it is verified."""
+    said = hub_process.recover(settings.read(), "restore", file, *(("--force",) if force else ()))
+    aside = f"\nwhat was there lies in {said['aside']}" if said["aside"] else ""
+    emit(said, output, f"{said['home']} is restored: {said['files']} files, all verified{aside}")
+
+
+@hub.command()
+@click.option("--yes", is_flag=True, help="Do it. Without, nothing is changed.")
+@act_output
+def repair(yes: bool, output: str) -> None:
+    """Show what of a damaged home can be saved and what is lost; with --yes, save it."""
+    said = hub_process.recover(settings.read(), "repair", *(("--yes",) if yes else ()))
+    emit(said, output, _repaired(said))
+
+
+def _repaired(said: Mapping[str, Any]) -> str:
+    if not said["damage"]:
+        return f"{said['home']} is sound: nothing to repair"
+    parts = [("damaged", said["damage"]), ("saved" if said["done"] else "can be saved", said["saved"])]
+    parts += [("lost", said["lost"] or ["nothing"]), ("not repaired: restore it from a backup", said["stuck"])]
+    parts += [("kept aside", said["aside"])]
+    lines = [line for title, found in parts if found for line in (title, *(f"  {one}" for one in found))]
+    return "\n".join([*lines, *([] if said["done"] else ["nothing was changed; to repair: shipway hub repair --yes"])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from shipway.ports import Entry, Journal, MetricPoint
 from shipway.subscribers import Subscribers
@@ -25,9 +26,19 @@ class NotifyingJournal:
         return written
 
     def entries(
-        self, *, after: int = 0, subject: str | None = None, type: str | None = None, limit: int = 1000
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        subject: str | None = None,
+        type: str | None = None,
+        since: datetime | None = None,
+        limit: int = 1000,
+        newest: bool = False,
     ) -> list[Entry]:
-        return self._inner.entries(after=after, subject=subject, type=type, limit=limit)
+        return self._inner.entries(
+            after=after, before=before, subject=subject, type=type, since=since, limit=limit, newest=newest
+        )
 
     def record(self, points: Sequence[MetricPoint]) -> None:
         self._inner.record(points)
@@ -36,6 +47,9 @@ class NotifyingJournal:
 
     def points(self, subject: str, *, run: str | None = None, after: int = 0) -> list[MetricPoint]:
         return self._inner.points(subject, run=run, after=after)
+
+    def prune(self, *, before: datetime, keep: int) -> int:
+        return self._inner.prune(before=before, keep=keep)
 
     def close(self) -> None:
         self._inner.close()

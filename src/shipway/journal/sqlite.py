@@ -1,4 +1,5 @@
-"""The journal of one machine in one SQLite file. Lines are added, never changed: a trigger sees to that.
+"""The journal of one machine in one SQLite file. Lines are added, never changed: a trigger sees to that,
+and a checksum to what happens below SQLite.
 
 Times are whole microseconds since 1970 UTC, which is what a datetime holds: they come back equal.
 """
@@ -7,12 +8,13 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from shipway.database import Database, Migration
+from shipway.database import Database, Migration, Table
 from shipway.ports import Entry, MetricPoint
 
 # AUTOINCREMENT: after a prune of the newest lines their ids must not come again (clients read "after id").
@@ -33,7 +35,25 @@ MIGRATIONS: tuple[Migration, ...] = (
         """CREATE TRIGGER points_are_final BEFORE UPDATE ON points
             BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
     ),
+    # A checksum for each line (see Database); NULL stands for a value that is not a number.
+    (
+        "DROP TRIGGER entries_are_final",
+        "DROP TRIGGER points_are_final",
+        "ALTER TABLE entries ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE points ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0",
+        "UPDATE entries SET checksum = checksum_of(type, subject, reason, message, at, data, id)",
+        "UPDATE points SET checksum = checksum_of(subject, run, name, value, at, step, id)",
+        """CREATE TRIGGER entries_are_final BEFORE UPDATE ON entries
+            BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+        """CREATE TRIGGER points_are_final BEFORE UPDATE ON points
+            BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+    ),
 )
+ENTRIES = Table(
+    "entries", ("type", "subject", "reason", "message", "at", "data", "id"), key=("id", "subject"), number="id"
+)
+POINTS = Table("points", ("subject", "run", "name", "value", "at", "step", "id"), key=("id", "subject"), number="id")
+TABLES = (ENTRIES, POINTS)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -46,69 +66,97 @@ class SqliteJournal:
     """
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, MIGRATIONS)
+        self._database = Database(path, MIGRATIONS, TABLES)
 
     def append(self, entry: Entry) -> Entry:
         # What a user's code printed may stand in a message, with bytes that are not UTF-8 as surrogates.
         message = entry.message.encode("utf-8", "replace").decode()
         row = (entry.type, entry.subject, entry.reason, message, _stamp(entry.at), json.dumps(dict(entry.data)))
         with self._database.write() as connection:
-            cursor = connection.execute(
-                "INSERT INTO entries (type, subject, reason, message, at, data) VALUES (?, ?, ?, ?, ?, ?)", row
-            )
-        return replace(entry, message=message, id=int(cursor.lastrowid or 0))
+            number = _next_id(connection, ENTRIES)
+            connection.execute(ENTRIES.insert, ENTRIES.sealed(*row, number))
+        return replace(entry, message=message, id=number)
 
     def entries(
-        self, *, after: int = 0, subject: str | None = None, type: str | None = None, limit: int = 1000
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        subject: str | None = None,
+        type: str | None = None,
+        since: datetime | None = None,
+        limit: int = 1000,
+        newest: bool = False,
     ) -> list[Entry]:
-        where, values = _where(after, subject=subject, type=type)
+        where, values = _where(after, before, since, subject=subject, type=type)
+        order = "DESC" if newest else "ASC"
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT type, subject, reason, message, at, data, id FROM entries WHERE {where} ORDER BY id LIMIT ?",
-                (*values, limit),
+                f"{ENTRIES.select} WHERE {where} ORDER BY id {order} LIMIT ?", (*values, limit)
             ).fetchall()
-        return [
+        found = [
             Entry(type_, of, reason, message, _time(at), json.loads(data), number)
-            for type_, of, reason, message, at, data, number in rows
+            for type_, of, reason, message, at, data, number in self._database.verified(ENTRIES, rows)
         ]
+        return found[::-1] if newest else found
 
     def record(self, points: Sequence[MetricPoint]) -> None:
-        rows = [
-            (one.subject, one.run, one.name, None if math.isnan(one.value) else one.value, _stamp(one.at), one.step)
-            for one in points
-        ]
         with self._database.write() as connection:
-            connection.executemany(
-                "INSERT INTO points (subject, run, name, value, at, step) VALUES (?, ?, ?, ?, ?, ?)", rows
-            )
+            start = _next_id(connection, POINTS)
+            rows = [
+                POINTS.sealed(one.subject, one.run, one.name, _value(one.value), _stamp(one.at), one.step, number)
+                for number, one in enumerate(points, start)
+            ]
+            connection.executemany(POINTS.insert, rows)
 
     def points(self, subject: str, *, run: str | None = None, after: int = 0) -> list[MetricPoint]:
         where, values = _where(after, subject=subject, run=run)
         with self._database.read() as connection:
-            rows = connection.execute(
-                f"SELECT subject, run, name, value, at, step, id FROM points WHERE {where} ORDER BY id", values
-            ).fetchall()
+            rows = connection.execute(f"{POINTS.select} WHERE {where} ORDER BY id", values).fetchall()
         return [
-            # SQLite keeps no NaN, it writes NULL; a diverged run's loss is NaN and must be shown as such.
             MetricPoint(of, run_, name, math.nan if value is None else value, _time(at), step, number)
-            for of, run_, name, value, at, step, number in rows
+            for of, run_, name, value, at, step, number in self._database.verified(POINTS, rows)
         ]
 
-    def prune(self, before: datetime) -> int:
-        """Forget decisions, events and points older than ``before``; how many. The ledger stays for ever."""
+    def prune(self, *, before: datetime, keep: int) -> int:
         with self._database.write() as connection:
-            stamp = (_stamp(before),)
-            entries = connection.execute("DELETE FROM entries WHERE at < ? AND type != 'ledger'", stamp).rowcount
-            return entries + connection.execute("DELETE FROM points WHERE at < ?", stamp).rowcount
+            return sum(
+                connection.execute(
+                    f"""DELETE FROM {table} WHERE {final} AND (at < ? OR id <=
+                    coalesce((SELECT id FROM {table} WHERE {final} ORDER BY id DESC LIMIT 1 OFFSET ?), 0))""",
+                    (_stamp(before), keep),
+                ).rowcount
+                for table, final in (("entries", "type != 'ledger'"), ("points", "true"))
+            )
 
     def close(self) -> None:
         self._database.close()
 
 
-def _where(after: int, **columns: str | None) -> tuple[str, tuple[int | str, ...]]:
+def _next_id(connection: sqlite3.Connection, table: Table) -> int:
+    """As AUTOINCREMENT gives it, but known before the row is: its checksum holds it."""
+    counted = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,)).fetchone()
+    (largest,) = connection.execute(f"SELECT max(id) FROM {table.name}").fetchone()
+    return max(counted[0] if counted else 0, largest or 0) + 1
+
+
+def _where(
+    after: int, before: int | None = None, since: datetime | None = None, **columns: str | None
+) -> tuple[str, tuple[int | str, ...]]:
     # Only conditions that are asked for: "column = coalesce(?, column)" would hide the index from SQLite.
-    given = {name: value for name, value in columns.items() if value is not None}
-    return " AND ".join(["id > ?", *(f"{name} = ?" for name in given)]), (after, *given.values())
+    given: dict[str, int | str | None] = {
+        "id > ?": after,
+        "id < ?": before,
+        "at >= ?": None if since is None else _stamp(since),
+        **{f"{name} = ?": value for name, value in columns.items()},
+    }
+    asked = {condition: value for condition, value in given.items() if value is not None}
+    return " AND ".join(asked), tuple(asked.values())
+
+
+def _value(value: float) -> float | None:
+    # SQLite keeps no NaN; a diverged run's loss is NaN and must be shown as such: NULL stands for it.
+    return None if math.isnan(value) else float(value)
 
 
 def _stamp(at: datetime) -> int:

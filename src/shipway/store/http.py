@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -30,6 +31,10 @@ class HttpStore:
         answer = self._client.get(_path(kind))
         return [_parse(one) for one in answer["items"]], int(answer["resourceVersion"])
 
+    def texts(self, kind: str | None = None) -> tuple[Sequence[str], int]:
+        answer = self._client.get(_path(kind))
+        return [_text(one) for one in answer["items"]], int(answer["resourceVersion"])
+
     def put(self, obj: Object) -> Object:
         return _parse(self._client.put(_path(obj.kind, obj.name), obj.to_json()))
 
@@ -40,7 +45,7 @@ class HttpStore:
         query = urlencode({"watch": "true", "since": since, "wait": wait})
         for event, data in self._client.stream(f"{_path(kind)}?{query}"):
             if event == "change":
-                yield Change(data["type"], _parse(data["object"]), int(data["version"]))
+                yield Change(data["type"], _parse(data["object"]), int(data["version"]), _text(data["object"]))
 
     def close(self) -> None:
         """Nothing is held: every call has its own connection."""
@@ -53,6 +58,10 @@ def _path(kind: str | None, name: str | None = None) -> str:
     if name is not None:
         parts.append(quote(name, safe=""))
     return "/".join(parts)
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def _parse(document: Mapping[str, Any]) -> Object:

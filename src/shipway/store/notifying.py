@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from shipway.kinds import Object
 from shipway.ports import Change, Store
@@ -29,6 +29,9 @@ class NotifyingStore:
 
     def list(self, kind: str | None = None) -> tuple[list[Object], int]:
         return self._inner.list(kind)
+
+    def texts(self, kind: str | None = None) -> tuple[Sequence[str], int]:
+        return self._inner.texts(kind)
 
     def put(self, obj: Object) -> Object:
         stored = self._inner.put(obj)

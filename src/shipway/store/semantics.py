@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from shipway.errors import Conflict, NotFound
 from shipway.kinds import KINDS, Object
@@ -51,12 +52,21 @@ def put(stored: Object | None, obj: Object, *, version: int, uid: str, now: date
 def delete(stored: Object, *, version: int, now: datetime) -> Outcome:
     """Decide a delete (see :meth:`shipway.ports.Store.delete`)."""
     if not stored.metadata.finalizers:
-        return Outcome(_at(stored, version), Change("DELETED", stored, version))
+        return Outcome(_at(stored, version), _change("DELETED", stored, version))
     if stored.metadata.deletion_timestamp is not None:
         return Outcome(stored)
     meta = stored.metadata.model_copy(update={"deletion_timestamp": now, "resource_version": version})
     marked = stored.model_copy(update={"metadata": meta})
-    return Outcome(marked, Change("MODIFIED", marked, version))
+    return Outcome(marked, _change("MODIFIED", marked, version))
+
+
+def text(obj: Object) -> str:
+    """An object as JSON in one line, as it is kept and sent.
+
+    A lone surrogate (a log's tail with bytes that are not UTF-8) becomes "?": it would pass json.dumps and never be
+    readable again, and every later list would fail.
+    """
+    return json.dumps(obj.to_json(), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()
 
 
 def check_kind(kind: str) -> type[Object]:
@@ -120,7 +130,7 @@ def _created(obj: Object, *, version: int, uid: str, now: datetime) -> Outcome:
         }
     )
     created = obj.model_copy(update={"metadata": meta})
-    return Outcome(created, Change("ADDED", created, version))
+    return Outcome(created, _change("ADDED", created, version))
 
 
 def _replaced(stored: Object, obj: Object, *, version: int) -> Outcome:
@@ -135,14 +145,18 @@ def _replaced(stored: Object, obj: Object, *, version: int) -> Outcome:
     )
     replaced = obj.model_copy(update={"metadata": kept})
     if old.deletion_timestamp is not None and not kept.finalizers:
-        return Outcome(_at(replaced, version), Change("DELETED", stored, version))
+        return Outcome(_at(replaced, version), _change("DELETED", stored, version))
     before, after = stored.to_json(), replaced.to_json()
     if _canonical(before) == _canonical(after):
         return Outcome(stored)
     respecified = _canonical(before["spec"]) != _canonical(after["spec"])
     meta = kept.model_copy(update={"generation": old.generation + respecified, "resource_version": version})
     written = obj.model_copy(update={"metadata": meta})
-    return Outcome(written, Change("MODIFIED", written, version))
+    return Outcome(written, _change("MODIFIED", written, version))
+
+
+def _change(type_: Literal["ADDED", "MODIFIED", "DELETED"], obj: Object, version: int) -> Change:
+    return Change(type_, obj, version, text(obj))
 
 
 def _at(obj: Object, version: int) -> Object:

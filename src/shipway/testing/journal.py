@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Literal
 
 from shipway.ports import Entry, Journal, MetricPoint
@@ -19,31 +20,55 @@ class FakeJournal:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._ids = count(1)
         self._entries: list[Entry] = []
         self._points: list[MetricPoint] = []
 
     def append(self, entry: Entry) -> Entry:
         with self._lock:
-            written = replace(entry, id=len(self._entries) + 1)
+            written = replace(entry, id=next(self._ids))
             self._entries.append(written)
             return written
 
     def entries(
-        self, *, after: int = 0, subject: str | None = None, type: str | None = None, limit: int = 1000
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        subject: str | None = None,
+        type: str | None = None,
+        since: datetime | None = None,
+        limit: int = 1000,
+        newest: bool = False,
     ) -> list[Entry]:
         with self._lock:
-            return [
-                one for one in self._entries[after:] if subject in (None, one.subject) and type in (None, one.type)
-            ][:limit]
+            found = [
+                one
+                for one in self._entries
+                if one.id > after
+                and (before is None or one.id < before)
+                and subject in (None, one.subject)
+                and type in (None, one.type)
+                and (since is None or one.at >= since)
+            ]
+        return found[max(len(found) - limit, 0) :] if newest else found[:limit]
 
     def record(self, points: Sequence[MetricPoint]) -> None:
         with self._lock:
-            start = len(self._points) + 1
-            self._points.extend(replace(one, id=number) for number, one in enumerate(points, start))
+            self._points.extend(replace(one, id=next(self._ids)) for one in points)
 
     def points(self, subject: str, *, run: str | None = None, after: int = 0) -> list[MetricPoint]:
         with self._lock:
-            return [one for one in self._points[after:] if one.subject == subject and run in (None, one.run)]
+            return [one for one in self._points if one.id > after and one.subject == subject and run in (None, one.run)]
+
+    def prune(self, *, before: datetime, keep: int) -> int:
+        with self._lock:
+            held = len(self._entries) + len(self._points)
+            final = [one for one in self._entries if one.type != "ledger"]
+            young = {one.id for one in final[max(len(final) - keep, 0) :] if one.at >= before}
+            self._entries = [one for one in self._entries if one.type == "ledger" or one.id in young]
+            self._points = [one for one in self._points[max(len(self._points) - keep, 0) :] if one.at >= before]
+            return held - len(self._entries) - len(self._points)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -88,6 +113,47 @@ def check_entries_are_filtered(journal: Journal) -> None:
     assert journal.entries(subject="A/none") == []
 
 
+def check_the_newest_are_still_oldest_first(journal: Journal) -> None:
+    one, two, three, four = (journal.append(_entry(f"A/{name}")) for name in "abab")
+    assert journal.entries(newest=True, limit=2) == [three, four]
+    assert journal.entries(newest=True, limit=2, before=four.id) == [two, three]
+    assert journal.entries(newest=True, limit=9, after=one.id) == [two, three, four]
+    assert journal.entries(newest=True, limit=1, subject="A/a") == [three]
+    assert journal.entries(before=three.id) == [one, two]
+    assert journal.entries(newest=True, limit=0) == []
+
+
+def check_entries_since_a_time(journal: Journal) -> None:
+    old, young, early = (journal.append(_entry("A/a", at=at)) for at in (0, 5, 3))
+    assert journal.entries(since=_at(3)) == [young, early]
+    assert journal.entries(since=_at(3) + timedelta(microseconds=1)) == [young]
+    assert journal.entries(since=_at(0)) == [old, young, early]
+
+
+def check_prune_by_age_keeps_the_ledger(journal: Journal) -> None:
+    journal.append(_entry("A/a", at=0))
+    ledger = journal.append(_entry("A/a", type_="ledger", at=0))
+    journal.record([_point("loss", 1.0)])
+    young = journal.append(_entry("A/a", at=1))
+    assert journal.prune(before=_at(1), keep=100) == 2
+    assert journal.entries() == [ledger, young]
+    assert journal.points("ModelJob/d") == []
+    assert journal.prune(before=_at(2), keep=100) == 1
+    assert journal.entries() == [ledger]
+    assert journal.append(_entry("A/a")).id > young.id, "an id never comes again"
+    assert journal.prune(before=_at(0), keep=100) == 0
+
+
+def check_prune_by_number_keeps_the_newest(journal: Journal) -> None:
+    entries = [journal.append(_entry("A/a", type_="ledger" if number == 0 else "event")) for number in range(5)]
+    journal.record([_point("loss", float(number)) for number in range(4)])
+    assert journal.prune(before=_at(0), keep=3) == 2, "one event and one point"
+    assert journal.entries() == [entries[0], *entries[2:]]
+    assert [one.value for one in journal.points("ModelJob/d")] == [1.0, 2.0, 3.0]
+    assert journal.prune(before=_at(0), keep=0) == 6
+    assert journal.entries() == [entries[0]]
+
+
 def check_points_come_back_in_order(journal: Journal) -> None:
     points = [_point("loss", 0.5, step=1), _point("loss", 0.25, step=2), _point("accuracy", 1.0)]
     journal.record(points)
@@ -124,6 +190,10 @@ JOURNAL_CHECKS: tuple[Callable[[Journal], None], ...] = (
     check_entries_come_back_as_written,
     check_ids_grow_and_entries_are_oldest_first,
     check_entries_are_filtered,
+    check_the_newest_are_still_oldest_first,
+    check_entries_since_a_time,
+    check_prune_by_age_keeps_the_ledger,
+    check_prune_by_number_keeps_the_newest,
     check_points_come_back_in_order,
     check_points_are_filtered,
     check_values_that_are_no_numbers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
@@ -42,6 +43,10 @@ class FakeStore:
         with self._written:
             found = [obj for key, obj in sorted(self._objects.items()) if kind in (None, key[0])]
             return found, self._version()
+
+    def texts(self, kind: str | None = None) -> tuple[Sequence[str], int]:
+        found, version = self.list(kind)
+        return [semantics.text(one) for one in found], version
 
     def put(self, obj: Object) -> Object:
         semantics.check_kind(obj.kind)
@@ -235,6 +240,27 @@ def check_list_is_sorted_and_filtered(store: Store) -> None:
     assert store.list("Route") == ([], version)
 
 
+def check_texts_are_the_list_as_json(store: Store) -> None:
+    assert store.texts() == ([], 0)
+    store.put(_model("b", description="ü\u2028\n"))
+    store.put(_job("a"))
+    objects, version = store.list()
+    texts, same = store.texts()
+    assert same == version
+    assert [json.loads(one) for one in texts] == [one.to_json() for one in objects]
+    assert not any("\n" in one for one in texts), "a line each: they go into event streams"
+    assert [json.loads(one)["kind"] for one in store.texts("ModelJob")[0]] == ["ModelJob"]
+    store.delete("Model", "b")
+    assert len(store.texts()[0]) == 1
+    _error(NotFound, lambda: store.texts("Gizmo"))
+
+
+def check_a_change_carries_its_text(store: Store) -> None:
+    stored = store.put(_model("a", description="ü"))
+    store.delete("Model", "a")
+    assert [json.loads(one.text) for one in store.watch(0)] == [stored.to_json()] * 2
+
+
 def check_delete_without_finalizers_removes(store: Store) -> None:
     created = store.put(_model("a"))
     removed = store.delete("Model", "a")
@@ -343,6 +369,8 @@ STORE_CHECKS: tuple[Callable[[Store], None], ...] = (
     check_replacing_what_is_gone_is_not_found,
     check_missing_things_are_not_found,
     check_list_is_sorted_and_filtered,
+    check_texts_are_the_list_as_json,
+    check_a_change_carries_its_text,
     check_delete_without_finalizers_removes,
     check_delete_waits_for_finalizers,
     check_losing_finalizers_while_alive_removes_nothing,

@@ -1,0 +1,79 @@
+"""``python -m shipway.recovery repair|backup|restore``: one act on the home of this process, told as JSON on stdout.
+
+A process of its own, as the hub is: the command line stays quick and knows neither SQLite nor the layout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from shipway import home, settings
+from shipway.clock import SystemClock
+from shipway.errors import Refused, ShipwayError
+from shipway.recovery.backup import backup
+from shipway.recovery.inspect import inspect
+from shipway.recovery.plan import plan
+from shipway.recovery.repair import repair
+from shipway.recovery.restore import restore
+from shipway.settings import Settings
+
+
+def main() -> int:
+    """Act; the exit code."""
+    os.umask(0o077)
+    try:
+        told = _done(_parser().parse_args(), settings.read())
+    except ShipwayError as error:
+        json.dump({"error": error.to_json()}, sys.stdout)
+        return error.exit_code
+    json.dump(told, sys.stdout)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m shipway.recovery", description=__doc__)
+    acts = parser.add_subparsers(dest="act", required=True)
+    acts.add_parser("repair").add_argument("--yes", action="store_true")
+    for act, option in (("backup", "--with-secrets"), ("restore", "--force")):
+        made = acts.add_parser(act)
+        made.add_argument("file", type=Path)
+        made.add_argument(option, action="store_true")
+    return parser
+
+
+def _done(asked: argparse.Namespace, where: Settings) -> dict[str, Any]:
+    now = SystemClock().now()
+    if asked.act == "backup":  # beside a hub that runs
+        return backup(where, asked.file.absolute(), now, secrets=asked.with_secrets)
+    if asked.act == "repair" and not where.home.is_dir():
+        return _told(where, yes=False)
+    home.own(where)
+    with home.only_hub(where) as alone:
+        if not alone:
+            raise Refused(f"a hub runs on {where.home}", next_step="First `shipway hub stop`; what runs goes on.")
+        if asked.act == "restore":
+            return restore(where, asked.file.absolute(), now, force=asked.force)
+        return _told(where, yes=asked.yes)
+
+
+def _told(where: Settings, *, yes: bool) -> dict[str, Any]:
+    made = plan(inspect(where))
+    aside = repair(where, made, SystemClock().now()) if yes and made.damage else []
+    return {
+        "home": str(where.home),
+        "damage": made.damage,
+        "saved": made.saved,
+        "lost": made.lost,
+        "stuck": made.stuck,
+        "done": yes,
+        "aside": aside,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

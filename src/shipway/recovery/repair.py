@@ -1,0 +1,65 @@
+"""Do what the plan says. Each damaged file is kept aside first; killed anywhere, the next repair goes on from there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from shipway.database.rows import Migration, Table
+from shipway.database.salvage import rewrite
+from shipway.journal import sqlite as journal
+from shipway.oci import Digest, Layout
+from shipway.recovery.plan import Plan, Rewrite
+from shipway.settings import Settings
+from shipway.store import sqlite as store
+
+_BESIDE = ("", "-wal", "-shm")  # what SQLite keeps next to a database
+
+
+def repair(where: Settings, plan: Plan, now: datetime) -> list[str]:
+    """Act; where each damaged file lies now. Only with the home's lock."""
+    stamp = now.strftime("%Y%m%dT%H%M%S")
+    aside = [str(path) for one in plan.rewrites for path in _rewrite(where, one, stamp)]
+    if plan.blobs:
+        aside += _quarantine(where, plan, stamp)
+    where.hub_failure.unlink(missing_ok=True)
+    return aside
+
+
+def _rewrite(where: Settings, wanted: Rewrite, stamp: str) -> list[Path]:
+    migrations, tables = _format(where, wanted.path)
+    draft = wanted.path.with_name(f"{wanted.path.name}.repaired")
+    for end in _BESIDE:
+        draft.with_name(draft.name + end).unlink(missing_ok=True)
+    rewrite(draft, migrations, [(table, wanted.rows[table.name]) for table in tables])
+    kept: list[Path] = []
+    for end in _BESIDE:
+        damaged = wanted.path.with_name(wanted.path.name + end)
+        if end == "-shm" or (damaged.exists() and not damaged.stat().st_size):
+            damaged.unlink(missing_ok=True)  # nothing but an index of the log, or an empty one
+        elif damaged.exists():
+            kept.append(damaged.rename(wanted.path.with_name(f"{wanted.path.name}.damaged-{stamp}{end}")))
+    draft.rename(wanted.path)
+    return kept
+
+
+def _format(where: Settings, path: Path) -> tuple[tuple[Migration, ...], tuple[Table, ...]]:
+    return (store.MIGRATIONS, store.TABLES) if path == where.store else (journal.MIGRATIONS, journal.TABLES)
+
+
+def _quarantine(where: Settings, plan: Plan, stamp: str) -> list[str]:
+    """Move the blobs away, and take good copies in. A version that lacks a blob loses its tag: its model could not be
+    listed, and a job whose fingerprint it has would never run again."""
+    layout = Layout(where.oci)
+    folder = where.home / f"quarantine-{stamp}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    moved = []
+    for one in plan.blobs:
+        blob = layout.blob_path(Digest(one.digest))
+        if blob.exists():
+            moved.append(str(blob.rename(folder / blob.name)))
+        if one.copy is not None:
+            layout.put_blob(one.copy, expected=Digest(one.digest))
+        for tag in one.versions:
+            layout.untag(tag)
+    return moved
