@@ -192,7 +192,7 @@ def told(done: subprocess.CompletedProcess[str]) -> str:
     return f"{done.stdout}{done.stderr}"
 
 
-def eventually(look: Callable[[], _Found], *, seconds: float = 10.0, what: str = "") -> _Found:
+def eventually(look: Callable[[], _Found], *, seconds: float = 30.0, what: str = "") -> _Found:
     """The first true value of ``look``. Fails when none came in time."""
     give_up = time.monotonic() + seconds
     while not (found := look()):

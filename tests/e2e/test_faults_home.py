@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import signal
 import socket
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -26,49 +24,15 @@ from tests.e2e.faults import (
     whole,
 )
 from tests.e2e.home import Home, Load, eventually, fresh_home, post
-
-# A package whose wheel is built for as long as the test wants, with nothing but the standard library.
-BACKEND = """
-import time, zipfile
-from pathlib import Path
-
-
-def build_wheel(folder, settings=None, metadata=None):
-    with open("STARTS", "a") as file:
-        file.write("x")
-    while not Path("GATE").exists():
-        time.sleep(0.01)
-    info = "slowpoke-1.0.dist-info"
-    name = "slowpoke-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(Path(folder, name), "w") as wheel:
-        wheel.writestr("slowpoke.py", "EDITION = 1")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: slowpoke\\nVersion: 1.0\\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr(f"{info}/RECORD", "")
-    return name
-"""
-
-
-def sdist(folder: Path, starts: Path, gate: Path) -> None:
-    """``slowpoke-1.0.tar.gz`` in that folder."""
-    folder.mkdir()
-    texts = {
-        "PKG-INFO": "Metadata-Version: 2.1\nName: slowpoke\nVersion: 1.0\n",
-        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        '[project]\nname = "slowpoke"\nversion = "1.0"\n',
-        "backend.py": BACKEND.replace("STARTS", str(starts)).replace("GATE", str(gate)),
-    }
-    with tarfile.open(folder / "slowpoke-1.0.tar.gz", "w:gz") as archive:
-        for name, text in texts.items():
-            entry = tarfile.TarInfo(f"slowpoke-1.0/{name}")
-            entry.size = len(text.encode())
-            archive.addfile(entry, io.BytesIO(text.encode()))
+from tests.e2e.slowpoke import sdist
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
 def test_a_hub_that_ends_while_an_environment_is_built(tmp_path: Path, how: signal.Signals) -> None:
     starts, gate, links = tmp_path / "starts", tmp_path / "gate", tmp_path / "links"
-    sdist(links, starts, gate)
+    sdist(
+        links, f'open({str(starts)!r}, "a").write("x")\nwhile not Path({str(gate)!r}).exists():\n    time.sleep(0.01)'
+    )
     with fresh_home(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(links)) as home:
         own = own_server(home)
         own.edit("server.py", "import json, os\n", "import json, os, slowpoke\n")

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -249,9 +248,7 @@ def test_no_daemon_keeps_the_pipe_of_a_program_that_captures_the_output(home: Ho
     words = [str(project.folder) if word == "PROJECT" else word for word in arguments]
     with home.start(*words) as command:
         assert command.wait(30) == 0
-        ended = time.monotonic()
-        out, err = command.communicate(timeout=10)  # until the last holder of the pipes is gone
-        assert time.monotonic() - ended < 2.0, "a daemon holds a pipe"
+        out, err = command.communicate(timeout=10)  # raises when a daemon holds a pipe
     assert out and err == ""
     assert home.processes("hub")
 

@@ -221,3 +221,16 @@ def test_a_hub_that_ended_but_was_not_reaped_has_ended() -> None:
     process.wait()
     assert hub_process._ended(process.pid)
     assert not hub_process._ended(os.getpid())
+
+
+def test_a_hub_that_could_not_even_write_its_log_died_of_a_full_disk(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.home.mkdir(parents=True)
+    settings.hub_log.touch()
+    full = os.statvfs_result((4096, 4096, 10, 0, 0, 10, 5, 5, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+    told = hub_process._failed("the hub ended while it started (exit code 5)", settings, 0)
+    assert told.message == f"the hub ended while it started (exit code 5): the disk of {settings.home} is full"
+    settings.hub_log.write_text("its own words")
+    assert "its own words" in hub_process._failed("the hub ended", settings, 0).message

@@ -13,6 +13,7 @@ from shipway.rollout import Outcome, RevisionSeen, Step, Wanted, step
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DIGEST = "sha256:" + "a" * 64
+ALWAYS = datetime.min.replace(tzinfo=UTC)
 WANTED = Wanted("s-2", replicas=2, progress_deadline=60.0, drain=30.0)
 OLD = (Backend(revision="s-1", replicas=2),)
 NEW = (Backend(revision="s-2", replicas=2),)
@@ -36,8 +37,15 @@ def ready(name: str) -> Revision:
     return starting(name).mark_ready(NOW)
 
 
-def decide(*seen: RevisionSeen, asked: Any = (), live: Any = (), now: datetime = NOW, wanted: Wanted = WANTED) -> Step:
-    return step(wanted, seen, asked, live, now)
+def decide(
+    *seen: RevisionSeen,
+    asked: Any = (),
+    live: Any = (),
+    now: datetime = NOW,
+    wanted: Wanted = WANTED,
+    steady: datetime = ALWAYS,
+) -> Step:
+    return step(wanted, seen, asked, live, now, steady)
 
 
 def test_a_new_revision_is_started_beside_the_old_one() -> None:
@@ -224,3 +232,40 @@ def test_scaling_down_stops_replicas_only_after_the_gateway_left_them() -> None:
 def test_an_unknown_wanted_revision_changes_nothing() -> None:
     made = decide(RevisionSeen(ready("s-1"), observed("Ready")), asked=OLD, live=OLD)
     assert (made.transitions, made.backends, made.wake_at) == ({}, OLD, None)
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize("leap", [HOUR, -HOUR], ids=["forward", "back"])
+def test_a_clock_that_leaps_gives_a_revision_its_whole_time_again(leap: timedelta) -> None:
+    late = NOW + leap
+    seen = RevisionSeen(starting(), observed("Starting", started_at=NOW))
+    made = decide(seen, now=late, steady=late)
+    assert (made.transitions, made.wake_at) == ({}, late + timedelta(seconds=60))
+    end = late + timedelta(seconds=60)
+    assert decide(seen, now=end, steady=late).transitions["s-2"].reason == "ProgressDeadlineExceeded"
+
+
+@pytest.mark.parametrize("leap", [HOUR, -HOUR], ids=["forward", "back"])
+def test_a_clock_that_leaps_cuts_no_request_off_and_keeps_no_idle_revision(leap: timedelta) -> None:
+    late = NOW + leap
+    draining = ready("s-1").mark_draining(NOW + timedelta(seconds=30), NOW)
+
+    def after(seconds: float, active: int) -> Any:
+        seen = RevisionSeen(draining, observed("Ready", "Ready"), active)
+        wanted = RevisionSeen(ready("s-2"), observed("Ready", "Ready"))
+        now = late + timedelta(seconds=seconds)
+        return decide(seen, wanted, asked=NEW, live=NEW, now=now, steady=late).transitions.get("s-1")
+
+    assert after(0.0, active=0) is None
+    assert after(1.0, active=0) == Outcome("Retired", "Drained")
+    assert after(29.0, active=1) is None
+    assert after(30.0, active=1) == Outcome("Retired", "Drained")
+
+
+def test_a_machine_that_was_off_gives_nothing_up() -> None:
+    """The first look of the next hub: its clock can be measured with since now."""
+    tomorrow = NOW + timedelta(days=1)
+    seen = RevisionSeen(starting(), observed("Starting", started_at=NOW))
+    assert decide(seen, now=tomorrow, steady=tomorrow).transitions == {}

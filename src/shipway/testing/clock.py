@@ -10,11 +10,14 @@ class FakeClock:
     """Stands still until :meth:`advance`. Sleepers wake in the order of their times."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
-        self._now = start
+        self._now = self._steady_since = start
         self._sleepers: list[tuple[datetime, asyncio.Future[None]]] = []
 
     def now(self) -> datetime:
         return self._now
+
+    def steady_since(self) -> datetime:
+        return self._steady_since
 
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
@@ -27,6 +30,12 @@ class FakeClock:
     def jump(self, seconds: float) -> None:
         """Move time without waking anybody: for tests without a loop."""
         self._now += timedelta(seconds=seconds)
+
+    def leap(self, seconds: float) -> None:
+        """Somebody sets the clock, in either direction: who sleeps, sleeps on for as long as before."""
+        self._now += timedelta(seconds=seconds)
+        self._steady_since = self._now
+        self._sleepers = [(at + timedelta(seconds=seconds), future) for at, future in self._sleepers]
 
     async def advance(self, seconds: float) -> None:
         """Let so much time pass; everything that becomes due runs before this returns."""

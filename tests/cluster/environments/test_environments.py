@@ -83,7 +83,7 @@ def test_the_lock_of_our_own_interpreter_is_all_that_the_requirements_need(tmp_p
 
 def test_a_bad_line_is_the_users_error(tmp_path: Path) -> None:
     environments = Place(tmp_path).environments
-    for ask in (environments.existing, environments.build, environments.fingerprint):
+    for ask in (environments.existing, environments.build):
         with pytest.raises(UserError, match=r"'-r more\.txt' is an option"):
             ask(Environment(("-r more.txt",)))
 

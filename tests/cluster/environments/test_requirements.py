@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shipway.bundle import Environment
-from shipway.cluster.local.requirements import Installed, Python, closure, fingerprint, lacking, normalised, parse_line
+from shipway.cluster.local.requirements import Installed, closure, lacking, normalised, parse_line
 from shipway.errors import UserError
 
 MARKERS = {"python_version": "3.11", "python_full_version": "3.11.7", "sys_platform": "linux"}
@@ -109,10 +108,3 @@ def test_equal_requirements_have_one_form() -> None:
         'a-c[x,y]==2; python_version < "3.12"',
         "b==1",
     )
-
-
-def test_a_fingerprint_can_be_read() -> None:
-    python = Python("cpython", "3.11.7", "linux-x86_64")
-    assert fingerprint(Environment(("b==2", "A==1")), python) == "cpython-3.11.7 linux-x86_64: a==1, b==2"
-    assert fingerprint(Environment(), python) == "cpython-3.11.7 linux-x86_64: no requirements"
-    assert "***@h" in fingerprint(Environment(("a @ https://u:p@h/a.whl",)), python)

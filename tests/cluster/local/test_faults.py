@@ -122,17 +122,61 @@ def test_a_new_hub_finds_what_runs(home: Place) -> None:
     assert asyncio.run(see()) == first
 
 
-def test_the_supervisor_of_a_server_is_killed(home: Place) -> None:
+async def another_supervisor(home: Place, name: str) -> None:
+    """Kill the one that there is, and wait until the next one has written down what it has."""
+    first = supervisor(home, name)
+    folder = home.folder(name)
+    os.kill(first, signal.SIGKILL)
+    while supervisor(home, name) == first or (folder / "status.json").stat().st_mtime_ns < _written(folder):
+        await asyncio.sleep(0.01)
+
+
+def _written(folder: Path) -> int:
+    return (folder / "supervisor.json").stat().st_mtime_ns
+
+
+def test_the_replicas_of_a_killed_supervisor_go_on_under_the_next_one(home: Place) -> None:
     async def scenario() -> None:
         async with home.cluster() as cluster:
             await cluster.apply(server("web", replicas=2))
             before = await until_ready(cluster, "web", 2)
-            os.kill(supervisor(home, "web"), signal.SIGKILL)
-            await until(cluster, "web", lambda one: not one.ready)
-            after = await until_ready(cluster, "web", 2)
-            assert all(dead(one.pid) for one in before.replicas)
-            assert [one.address for one in after.replicas] == [one.address for one in before.replicas]
-            assert [one.restarts for one in after.replicas] == [1, 1]
+            for _ in range(2):  # what was adopted can be adopted again
+                await another_supervisor(home, "web")
+                assert await until_ready(cluster, "web", 2) == before
+            os.kill(pid_of(before), signal.SIGKILL)
+            after = await until(cluster, "web", lambda one: len(one.ready) == 2 and one.replicas[0].restarts == 1)
+            assert after.replicas[1] == before.replicas[1]
+            assert after.replicas[0].address == before.replicas[0].address
+            assert (after.replicas[0].exit_code, after.replicas[0].signal) == (None, None)
+
+    asyncio.run(scenario())
+
+
+def test_what_an_adopted_replica_prints_is_in_its_log(home: Place) -> None:
+    loud = "import time\nfor second in range(1000):\n    print('line', second, flush=True)\n    time.sleep(0.05)"
+
+    async def scenario() -> None:
+        async with home.cluster() as cluster:
+            await cluster.apply(replace(server("loud"), command=("python", "-c", loud), serves=False))
+            await until_ready(cluster, "loud")
+            await another_supervisor(home, "loud")
+            log = home.folder("loud") / "logs" / "replica-0.log"
+            before = len(log.read_text().splitlines())
+            wait_for(lambda: len(log.read_text().splitlines()) > before + 5, "it is read on")
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_was_not_ready_when_its_supervisor_died_starts_anew(home: Place) -> None:
+    silent = replace(server("web"), command=("python", "-c", "import time; time.sleep(100)"))
+
+    async def scenario() -> None:
+        async with home.cluster() as cluster:
+            await cluster.apply(silent)
+            first = await until(cluster, "web", lambda one: bool(one.replicas and one.replicas[0].pid))
+            await another_supervisor(home, "web")
+            wait_for(lambda: dead(first.replicas[0].pid), "nobody looks after it")
+            await until(cluster, "web", lambda one: one.replicas[0].pid not in (None, first.replicas[0].pid))
 
     asyncio.run(scenario())
 
@@ -276,7 +320,7 @@ def test_a_server_that_does_not_listen_is_killed(home: Place) -> None:
 
 def test_a_server_that_hangs_is_restarted(home: Place) -> None:
     async def scenario() -> None:
-        probe = HttpProbe("/", period=0.1, timeout=0.2, failure_threshold=2)
+        probe = HttpProbe("/", period=0.1, timeout=1.0, failure_threshold=2)
         async with home.cluster() as cluster:
             await cluster.apply(replace(server("hang"), readiness=probe, liveness=probe, grace_period=0.2))
             os.kill(pid_of(await until_ready(cluster, "hang")), signal.SIGSTOP)
@@ -289,6 +333,27 @@ def test_a_server_that_hangs_is_restarted(home: Place) -> None:
             seen = await until(cluster, "hang", restarted)
             assert "LivenessProbeFailed" in reasons
             assert seen.replicas[0].signal == signal.SIGKILL
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_slept_with_its_supervisor_is_not_ended(home: Place) -> None:
+    """A question was under way when the lid was closed, and its time is over when the lid opens."""
+    strict = HttpProbe("/", period=0.1, timeout=2.0, failure_threshold=1)
+
+    async def scenario() -> None:
+        async with home.cluster() as cluster:
+            await cluster.apply(replace(server("web"), liveness=strict))
+            before = await until_ready(cluster, "web")
+            asleep = (pid_of(before), supervisor(home, "web"))
+            for pid in asleep:
+                os.kill(pid, signal.SIGSTOP)
+                await asyncio.sleep(0.3)  # for a question that nobody answers
+            await asyncio.sleep(5.0)
+            for pid in asleep:
+                os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(1.0)  # for what would be ended now
+            assert await until_ready(cluster, "web") == before
 
     asyncio.run(scenario())
 

@@ -44,12 +44,14 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return one
 
 
-@pytest.fixture
-def supervisor(disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[program.Supervisor]:
-    """Of a server without replicas, which never asks for the signals of the test's own process."""
+@pytest.fixture(params=["server"])
+def supervisor(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[program.Supervisor]:
+    """Of a workload without replicas, which never asks for the signals of the test's own process."""
     monkeypatch.setattr(program.Supervisor, "_watch_signals", lambda _self: None)
     monkeypatch.chdir(tmp_path)  # a socket's path is short
-    plan = {"name": "web", "mode": "server", "replicas": 0, "ports": [], "timeout": None, "socket": "s"}
+    plan = {"name": "web", "mode": request.param, "replicas": 0, "ports": [], "timeout": None, "socket": "s"}
     one = program.Supervisor(str(tmp_path), {**plan, "limits": {}, "cgroup": "shipway-none"}, None)
     yield one
     if one._control._socket.fileno() >= 0:
@@ -69,15 +71,30 @@ def home() -> Iterator[Place]:
         yield one
 
 
-def test_a_supervisor_ends_only_when_its_last_status_is_written(
+@pytest.mark.parametrize("supervisor", ["job"], indirect=True)
+def test_a_job_ends_only_when_its_result_is_written(
     supervisor: program.Supervisor, pushed: list[str], disk: Disk, tmp_path: Path
 ) -> None:
     disk.refusals = 3
-    supervisor._stop("Stopped", "it was told to stop")
     supervisor.run()
     assert disk.refusals == 0
-    assert json.loads((tmp_path / "status.json").read_text())["phase"] == "Failed"
-    assert pushed == ["Failed"]
+    assert json.loads((tmp_path / "status.json").read_text())["phase"] == "Succeeded"
+    assert pushed == ["Succeeded"]
+
+
+@pytest.mark.parametrize("supervisor", ["server", "job"], indirect=True)
+@pytest.mark.parametrize("how", ["by the hub", "by SIGTERM"])
+def test_who_is_told_to_end_does_not_wait_for_a_disk_that_stays_full(
+    supervisor: program.Supervisor, pushed: list[str], disk: Disk, tmp_path: Path, how: str
+) -> None:
+    disk.refusals = 1_000_000
+    if how == "by SIGTERM":
+        supervisor._on_terminate(signal.SIGTERM, None)
+    else:
+        supervisor._handle({"op": "stop"})
+    supervisor.run()
+    assert len(pushed) == 1 and pushed[0] in ("Failed", "Succeeded"), "who watches knows"
+    assert not (tmp_path / "status.json").exists()
 
 
 def test_who_watches_is_told_also_what_cannot_be_written(
@@ -92,19 +109,19 @@ def test_who_watches_is_told_also_what_cannot_be_written(
     assert (tmp_path / "status.json").exists()
 
 
+@pytest.mark.parametrize("supervisor", ["job"], indirect=True)
 def test_nobody_waits_for_a_supervisor_whose_folder_was_taken_away(
     supervisor: program.Supervisor, pushed: list[str], disk: Disk
 ) -> None:
     disk.refusals, disk.code = 1000, errno.ENOENT
-    supervisor._stop("Stopped", "it was told to stop")
     supervisor.run()
-    assert pushed == ["Failed"]
+    assert pushed == ["Succeeded"]
 
 
 def test_a_process_whose_pid_cannot_be_recorded_never_runs_and_leaves_nothing(tmp_path: Path) -> None:
     pids: list[int] = []
 
-    def refuse(pid: int) -> None:
+    def refuse(pid: int, _pipes: list[int]) -> None:
         pids.append(pid)
         raise OSError(errno.ENOSPC, "full")
 
@@ -145,7 +162,9 @@ def test_a_keeper_goes_on_when_there_is_space_again(home: Place, monkeypatch: py
                 patch.setattr(Folder, "write", refuse)
                 recorded = Folder(home.folder("web")).supervisor()
                 assert recorded is not None
-                os.kill(recorded[0], signal.SIGKILL)
+                for pid in (recorded[0], before.pid):
+                    assert pid is not None
+                    os.kill(pid, signal.SIGKILL)
                 await until(cluster, "web", lambda one: not one.ready)
                 await asyncio.sleep(0.2)
             after = await until(cluster, "web", lambda one: bool(one.ready) and one.replicas[0].pid != before.pid)

@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from selectors import DefaultSelector
 
 import pytest
 
 from shipway.bundle import HttpProbe, Observed
+from shipway.cluster.local.supervisor.replica import Replica, Site
 from shipway.testing.cluster_suite import SERVE, server, until, until_gone, until_ready
 from tests.cluster.local.place import Place, place
 
@@ -56,11 +58,9 @@ def test_one_that_is_scaled_down_goes_on_answering_for_a_moment(home: Place) -> 
             await cluster.apply(replace(server("web", replicas=1), liveness=HttpProbe("/", period=0.1)))
             seen = await until(cluster, "web", lambda one: len(one.ready) == 1)
             assert states(seen) == ["Ready", "Stopping"]
-            await asyncio.sleep(0.3)
-            assert Path(f"/proc/{before[1].pid}").exists()
             seen = await until(cluster, "web", lambda one: len(one.replicas) == 1)
             assert seen.replicas == before[:1]
-            assert 0.9 < time.monotonic() - begun < 4
+            assert time.monotonic() - begun >= 1.0
 
     asyncio.run(scenario())
 
@@ -81,16 +81,27 @@ def test_one_that_is_wanted_again_in_time_stays(home: Place) -> None:
     asyncio.run(scenario())
 
 
-def test_stopping_all_waits_for_nobody(home: Place) -> None:
+def test_who_lingers_ends_at_once_when_all_are_stopped(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    plan = {"log": {"size": 1, "files": 1}, "grace": 5.0, "limits": {}, "probes": {}, "mode": "server"}
+    with DefaultSelector() as selector:
+        replica = Replica(0, None, Site(str(tmp_path), plan, selector, lambda _: None), now=10.0)
+        replica.state = "running"
+        replica.stop("ScaledDown", now=10.0)
+        assert (replica.state, replica.wake_at) == ("lingering", 11.0)
+        replica.stop("Stopped", now=10.1)
+        assert (replica.state, replica.wake_at) == ("stopping", 15.1)
+        replica._log.close()
+
+
+def test_one_that_lingers_is_stopped_with_the_others(home: Place) -> None:
     async def scenario() -> None:
         async with home.cluster() as cluster:
             await cluster.apply(server("web", replicas=2))
             await until_ready(cluster, "web", 2)
             await cluster.apply(server("web", replicas=1))
             await until(cluster, "web", lambda one: "Stopping" in states(one))
-            begun = time.monotonic()
             await cluster.delete("web")
             await until_gone(cluster, "web")
-            assert time.monotonic() - begun < 0.8
 
     asyncio.run(scenario())

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from shipway.bundle import ClusterInfo, LogLine, Observed, Workload
-from shipway.clock import SystemClock
+from shipway.clock import wall
 from shipway.cluster.local.folder import Folder, sweep
 from shipway.cluster.local.interpreter import Environments
 from shipway.cluster.local.keeper import Keeper, Shop
@@ -21,7 +21,7 @@ from shipway.errors import Conflict, EnvironmentFault, FieldError, InvalidObject
 from shipway.ports import Artifacts
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,200}[a-z0-9])?")
-_POLL = 0.1  # seconds between two looks at a log that is followed
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 0.8  # seconds between two looks at a log that is followed, longer in silence
 
 
 class LocalCluster:
@@ -55,7 +55,7 @@ class LocalCluster:
             inherited=minimal_environment(inherited),
             find_ports=self._find_ports,
             changed=self._on_change,
-            now=SystemClock().now,
+            now=wall,
         )
 
     async def adopt(self) -> None:
@@ -148,11 +148,14 @@ class LocalCluster:
             done = keeper.done
             for line in await asyncio.to_thread(log.read, tail):
                 yield line
+            pause = _FIRST_PAUSE
             while follow and not done:
-                await asyncio.sleep(_POLL)
+                await keeper.until_done(pause)
                 done = keeper.done  # asked before reading: what is written after its end is not missed
-                for line in log.read():
+                fresh = log.read()
+                for line in fresh:
                     yield line
+                pause = _FIRST_PAUSE if fresh else min(_LONGEST_PAUSE, 2 * pause)
         finally:
             log.close()
 
@@ -165,6 +168,11 @@ class LocalCluster:
             limits=tuple(sorted(support.folders)),
             notes=tuple(f"{what} limits are not enforced: {why}" for what, why in sorted(support.missing.items())),
         )
+
+    def interpreters(self) -> set[str]:
+        """Paths of the interpreters that workloads run with, or are started with again. Any thread may ask."""
+        keepers = tuple(self._keepers.values())
+        return {str(keeper.interpreter) for keeper in keepers if keeper.interpreter is not None}
 
     async def close(self) -> None:
         """See the port."""

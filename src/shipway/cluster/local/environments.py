@@ -33,7 +33,7 @@ from shipway.cluster.local.body import make_body, runtime_requirements
 from shipway.cluster.local.interpreter import Interpreter
 from shipway.cluster.local.pip_configuration import PipConfiguration, redact, uv_environment
 from shipway.cluster.local.pip_reader import PipReader
-from shipway.cluster.local.requirements import Installed, Python, closure, fingerprint, lacking, normalised
+from shipway.cluster.local.requirements import Installed, Python, closure, lacking, normalised
 from shipway.errors import DependencyFailed
 
 _LOCK = "lock.txt"
@@ -61,10 +61,6 @@ class UvEnvironments:
         self._identity = Python(sys.implementation.name, platform.python_version(), sysconfig.get_platform())
         self._closed = threading.Event()
         self._running: set[subprocess.Popen[str]] = set()
-
-    def fingerprint(self, environment: Environment) -> str:
-        """What of an environment decides a job's result, readable. Raises UserError for a line that cannot be read."""
-        return fingerprint(environment, self._identity)
 
     def existing(self, environment: Environment) -> Interpreter | None:
         """The interpreter, when it is there; never starts a process.

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,6 +83,7 @@ class Keeper:
         self._tail_of: object = None
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
+        self._end = asyncio.Event()
         self._observed = self._look()
 
     @property
@@ -89,12 +91,24 @@ class Keeper:
         """Gone, or a job at its end: no further log line will come."""
         return self.gone or (self._status is not None and is_final(self._status))
 
+    async def until_done(self, seconds: float) -> None:
+        """Wait so long, or until it is done: who follows a job's log hears of its end at once."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._end.wait(), seconds)
+
     @property
     def ports(self) -> set[int]:
         """Ports that are promised to its replicas."""
         planned = self._plan["ports"] if self._plan else []
         used = [one["port"] for one in self._status["replicas"]] if self._status else []
         return {port for port in [*planned, *used] if port}
+
+    @property
+    def interpreter(self) -> Path | None:
+        """The Python that its replicas run with, and will when they start again; None when none will."""
+        if self._plan is None or self.done:
+            return None
+        return Path(self._plan["inherited"].get("PATH", "").partition(os.pathsep)[0], "python")
 
     def observe(self) -> Observed:
         """As it is now."""
@@ -159,8 +173,9 @@ class Keeper:
             if await self._reach_supervisor():
                 continue
             if self._status is not None:
-                await to_the_end(supervision.bury, self.folder, self._status, self._shop.cgroup)
-                self._see(without_supervisor(self._status, self._shop.now().timestamp()))
+                spared = supervision.orphans(self._status, self._plan["replicas"]) if self._plan else set()
+                await to_the_end(supervision.bury, self.folder, self._status, self._shop.cgroup, spared)
+                self._see(without_supervisor(self._status, self._shop.now().timestamp(), spared))
                 self.folder.write(self.folder.status_file, self._status)
                 if is_final(self._status):
                     return
@@ -169,6 +184,7 @@ class Keeper:
             except DependencyFailed as error:
                 failures += 1
                 if failures == _STARTS:
+                    await to_the_end(supervision.bury, self.folder, self._status, self._shop.cgroup)
                     self._fail("SupervisorFailed", error.message)
                     return
                 await asyncio.sleep(failures)
@@ -251,6 +267,7 @@ class Keeper:
         await to_the_end(self.folder.remove)
         self._shop.socket(self.workload.name).unlink(missing_ok=True)
         self.gone = True
+        self._end.set()
         self._shop.changed(self.workload.name)
 
     def _say(self, request: Mapping[str, Any]) -> None:
@@ -278,6 +295,10 @@ class Keeper:
 
     def _see(self, status: dict[str, Any]) -> None:
         self._status = status
+        if self.done:
+            self._end.set()
+        else:
+            self._end.clear()
         self._refresh()
 
     def _refresh(self) -> None:

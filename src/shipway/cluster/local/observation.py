@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,12 +66,21 @@ def is_final(status: Mapping[str, Any]) -> bool:
     return ended and not (status["mode"] == "server" and status["reason"] == SUPERVISOR_LOST)
 
 
-def without_supervisor(status: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """The status after the supervisor died and its processes were killed: a job failed, a server starts anew."""
+def without_supervisor(status: Mapping[str, Any], now: float, spared: Collection[int] = ()) -> dict[str, Any]:
+    """The status after the supervisor died and its processes, but for those of ``spared``, were killed: a job failed,
+    a server starts anew."""
     job = status["mode"] == "job"
     message = "its supervisor was killed" if job else ""
     replicas = [
-        {**one, "phase": "Exited" if job else "Starting", "pid": None, "start_time": None, "reason": SUPERVISOR_LOST}
+        one
+        if one["index"] in spared
+        else {
+            **one,
+            "phase": "Exited" if job else "Starting",
+            "pid": None,
+            "start_time": None,
+            "reason": SUPERVISOR_LOST,
+        }
         for one in status["replicas"]
     ]
     return {

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from shipway.bundle import Environment
 from shipway.cluster.local.pip_configuration import redact
 from shipway.errors import UserError
 
@@ -43,14 +42,6 @@ class Installed:
 
 
 Lookup = Callable[[str], Installed | None]
-
-
-def fingerprint(environment: Environment, python: Python) -> str:
-    """The lock part of a job's fingerprint, readable: interpreter, platform, normalised requirements.
-
-    Raises UserError for a line that is not a requirement.
-    """
-    return f"{python}: {', '.join(normalised(environment.requirements)) or 'no requirements'}"
 
 
 def normalised(lines: Iterable[str]) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from shipway.cluster.local.folder import Folder
 from shipway.cluster.local.supervisor import cgroups, identity
+from shipway.cluster.local.supervisor.adoption import is_orphan
 from shipway.errors import DependencyFailed
 
 _PROGRAM = Path(__file__).parent / "supervisor" / "__main__.py"
@@ -57,13 +58,19 @@ def kill(folder: Folder) -> None:
         os.kill(known[0], signal.SIGKILL)
 
 
-def bury(folder: Folder, status: Mapping[str, Any] | None, cgroup: str) -> None:
-    """Kill what a dead supervisor left running, and remove its cgroups. Blocking, some milliseconds.
+def orphans(status: Mapping[str, Any], replicas: int) -> set[int]:
+    """Indices below ``replicas`` of those that serve on without their supervisor: the next one takes them over."""
+    serves = status["mode"] == "server"
+    return {one["index"] for one in status["replicas"] if serves and one["index"] < replicas and is_orphan(one)}
+
+
+def bury(folder: Folder, status: Mapping[str, Any] | None, cgroup: str, spare: Collection[int] = ()) -> None:
+    """Kill what a dead supervisor left running, and remove its cgroups; not those of ``spare``. Some milliseconds.
 
     A recorded process counts only with its start time, a group that lost its leader only with our mark
     in its members' environment: pids are reused.
     """
-    replicas = status["replicas"] if status else []
+    replicas = [one for one in status["replicas"] if one["index"] not in spare] if status else []
     marker = f"SHIPWAY_WORKLOAD={folder.name}"
     for one in replicas:
         pid = one["pid"]

@@ -45,6 +45,13 @@ class Health:
         else:
             self._started(now)
 
+    def resume(self, now: float) -> None:
+        """It was up and ready before anybody of ours looked."""
+        for probe in self._probes.values():
+            probe.passed_once, probe.next_at = True, NEVER
+        self._started(now)
+        self._ready(now)
+
     @property
     def wake_at(self) -> float:
         """When a probe is due."""

@@ -11,6 +11,8 @@ import sys
 import time
 
 from . import cgroups, identity
+from .adoption import is_orphan
+from .awake import Awake
 from .control import Control
 from .durable import read_json, write_json
 from .health import NEVER
@@ -31,6 +33,7 @@ class Supervisor:
     def __init__(self, directory: str, plan: dict[str, Any], before: dict[str, Any] | None) -> None:
         self.finished = False
         self._directory = directory
+        self._clock = Awake()
         self._plan = plan
         self._selector = selectors.DefaultSelector()
         self._support = cgroups.detect(own=cgroups.membership())
@@ -40,41 +43,53 @@ class Supervisor:
         self._started_at = time.time()
         self._finished_at: float | None = None
         timeout = plan["timeout"]
-        self._timeout_at = NEVER if timeout is None else time.monotonic() + timeout
+        self._timeout_at = NEVER if timeout is None else self._clock.now() + timeout
         self._stop_reason = ""
         self._terminated = False
+        self._told_to_end = False
         self._outcome: tuple[str, str, int | None] | None = None  # reason, message, replica that failed
         # A supervisor before us may have moved a replica to another port.
         moved = {one["index"]: one["port"] for one in before["replicas"]} if before else {}
         planned = plan["ports"] or [None] * plan["replicas"]
         self._site.replicas = plan["replicas"]
         self._replicas = [
-            Replica(index, moved.get(index) or planned[index], self._site, time.monotonic())
+            Replica(index, moved.get(index) or planned[index], self._site, self._clock.now())
             for index in range(plan["replicas"])
         ]
-        # What ended with it starts again: a restart as any other, so that whoever counts them sees it.
-        ended = {one["index"]: one["restarts"] + 1 for one in before["replicas"]} if before else {}
-        for replica in self._replicas:
-            replica.restarts = ended.get(replica.index, 0)
+        self._inherit(before or {"replicas": ()})
         self._published: dict[str, Any] = {}
         self._durable_ends = 0
         self._rewrite_at = NEVER
         self._control = Control(self._selector, plan["socket"], self._handle)
         self._watch_signals()
 
+    def _inherit(self, before: dict[str, Any]) -> None:
+        """What still serves goes on. What ended starts again, and counts as a restart as any other does."""
+        seen = {one["index"]: one for one in before["replicas"]}
+        for replica in [one for one in self._replicas if one.index in seen]:
+            replica.restarts = seen[replica.index]["restarts"] + 1
+            if self._plan["mode"] == "server" and is_orphan(seen[replica.index]):
+                try:
+                    replica.adopt(seen[replica.index], self._clock.now())
+                except OSError:
+                    continue  # it ended at this very moment
+                self._started_at = before["started_at"]
+
     def run(self) -> None:
         """Until finished; then the last status is on the disk and the socket is gone."""
         while True:
-            now = time.monotonic()
+            now = self._clock.now()
             for replica in self._replicas:
                 replica.tick(now)
             self._settle(now)
             self._publish(now)
-            if self.finished and self._rewrite_at == NEVER:
+            if self.finished and (self._rewrite_at == NEVER or self._told_to_end):
                 break
             deadline = min([self._timeout_at, self._rewrite_at, *(replica.wake_at for replica in self._replicas)])
-            wait = None if deadline == NEVER else max(0.0, deadline - time.monotonic())
-            for key, events in self._selector.select(wait):
+            wait = None if deadline == NEVER else max(0.0, deadline - self._clock.now())
+            ready = self._selector.select(wait)
+            self._clock.woke(deadline)
+            for key, events in ready:
                 # An earlier event of this round may have closed this one.
                 if self._selector.get_map().get(key.fd) is key:
                     key.data(events)
@@ -82,6 +97,7 @@ class Supervisor:
 
     def _settle(self, now: float) -> None:
         """What the ends of replicas mean for the workload."""
+        self._told_to_end = self._told_to_end or self._terminated
         if self.finished:
             return  # only its last status is still to be written
         if self._terminated:
@@ -116,13 +132,14 @@ class Supervisor:
         if not self._stop_reason and not self.finished:
             self._stop_reason = reason
             self._outcome = self._outcome or (reason, message, None)
-            self._stop_all(reason, time.monotonic())
+            self._stop_all(reason, self._clock.now())
 
     def _handle(self, request: dict[str, Any]) -> dict[str, Any]:
         match request.get("op"):
             case "status" | "watch":
                 pass
             case "stop":
+                self._told_to_end = True
                 self._stop("Stopped", "it was told to stop")
             case "scale" if self._plan["mode"] == "server":
                 self._scale(int(request["replicas"]), request["ports"])
@@ -134,7 +151,7 @@ class Supervisor:
         if self._stop_reason:
             return
         self._site.replicas = replicas
-        now = time.monotonic()
+        now = self._clock.now()
         present = {one.index: one for one in self._replicas}
         for index in sorted(present, reverse=True):
             if index >= replicas:
@@ -171,7 +188,8 @@ class Supervisor:
     def _publish(self, now: float) -> None:
         """Write the status when it changed; at the end of a replica it is on the disk before anybody is told.
 
-        A full disk ends nothing that runs: who watches is told all the same, and the status is written later.
+        A full disk ends nothing that runs: who watches is told all the same, and the status is written later. Only who
+        was told to end does not wait for space: how it ended is then known to those who watch, and to no later hub.
         """
         status = self._status()
         if status == self._published and now < self._rewrite_at:
@@ -183,7 +201,7 @@ class Supervisor:
         except OSError as error:
             # Nobody will ever ask after a workload whose folder was taken away.
             abandoned = self.finished and error.errno == errno.ENOENT
-            self._rewrite_at = NEVER if abandoned else time.monotonic() + _REWRITE
+            self._rewrite_at = NEVER if abandoned else self._clock.now() + _REWRITE
         else:
             self._rewrite_at, self._durable_ends = NEVER, ends
         if status != self._published:

@@ -7,6 +7,7 @@ import os
 import signal
 
 from . import identity, ports
+from .adoption import Adopted
 from .backoff import next_restart
 from .cgroups import Cgroup, in_words
 from .environment import argv_of, environment_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MODEL_CANNOT_BE_LOADED = 3  # docs/contract.md: a server that never was ready is not restarted after it
 _LINGER = 1.0  # seconds in which the gateway hears that a replica is leaving, and what it has sent can end
 _PORT_PATIENCE = 0.5
+_HOW_UNKNOWN = 255  # stands for the end of a process that was not our child
 _SWEEP_PATIENCE = 2.0
 
 
@@ -79,6 +81,8 @@ class Replica:
         self._health = Health({}, now)
         self._attempts: list[Attempt] = []
         self._output: Output | None = None
+        self._pipes: list[int] = []  # their inodes, by which the next supervisor knows them
+        self._adopted: Adopted | None = None
         self._ooms = 0
         self._cgroup = site.cgroup(index)
         log = site.plan["log"]
@@ -125,6 +129,7 @@ class Replica:
             "port": self.port,
             "pid": self.pid,
             "start_time": self._start_time,
+            "pipes": self._pipes,
             "restarts": self.restarts,
             "exit_code": self.exit_code,
             "signal": self.signal,
@@ -161,6 +166,19 @@ class Replica:
             self._doom = reason
             self._terminate(now)
 
+    def adopt(self, seen: dict[str, Any], now: float) -> None:
+        """Take over the process of a supervisor that is gone. Raises OSError when it has just ended."""
+        marker = f"SHIPWAY_WORKLOAD={self._site.plan['name']}"
+        adopted = self._adopted = Adopted(self._site.selector, seen, marker)
+        self.pid, self._start_time, self._pipes = adopted.pid, adopted.start_time, seen["pipes"]
+        self.restarts, self._starts, self._was_ready = seen["restarts"], 1, True
+        self.exit_code, self.signal = seen["exit_code"], seen["signal"]  # of its last end, which was told already
+        self.state, self._began = "running", now
+        self._health = Health(self._site.plan["probes"] if self.port is not None else {}, now)
+        self._health.resume(now)
+        self._ooms = self._cgroup.oom_kills() if self._cgroup else 0
+        self._output = Output(self._site.selector, self._log, adopted.stdout, adopted.stderr)
+
     def stay(self) -> None:
         """It was to end, and is wanted again: it goes on, or starts anew when SIGTERM was sent already."""
         self.leaving = False
@@ -177,7 +195,7 @@ class Replica:
         plan = self._site.plan
         try:
             which = (plan, self.index, self._site.replicas, self.port)
-            run = spawn(argv_of(*which), environment_of(*which), plan["cwd"], self._on_record)
+            run = spawn(argv_of(*which), environment_of(*which), plan["cwd"], self._on_spawn)
         except OSError as error:
             self.pid = self._start_time = None
             self.exit_code, self.signal = 127, None
@@ -189,8 +207,8 @@ class Replica:
         self._health = Health(plan["probes"] if self.port is not None else {}, now)
         self._output = Output(self._site.selector, self._log, run.stdout, run.stderr)
 
-    def _on_record(self, pid: int) -> None:
-        self.pid, self._start_time = pid, identity.start_time(pid)
+    def _on_spawn(self, pid: int, pipes: list[int]) -> None:
+        self.pid, self._start_time, self._pipes = pid, identity.start_time(pid), pipes
         if self._cgroup is not None:
             self._cgroup.add(pid)
         self._site.record()
@@ -255,19 +273,36 @@ class Replica:
     def _reap(self, now: float) -> None:
         if self.pid is None:
             return
-        # Look first and reap later: as a zombie it keeps its pid, so that its group can still be named.
-        if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        code = self._end_of_adopted(self._adopted) if self._adopted else self._end_of_child(self.pid)
+        if code is None:
             return
-        self._kill()
-        _, status = os.waitpid(self.pid, 0)
         self.pid = self._start_time = None
         if self._output is not None:
             self._output.finish()
-        code = os.waitstatus_to_exitcode(status)
         self.exit_code, self.signal = (code, None) if code >= 0 else (None, -code)
         # Without a port nothing was asked: such a one counts as ready from its start, which proves nothing.
         self._was_ready = self._was_ready or (self.port is not None and self._health.healthy_for(now) > 0)
-        self._ended(*self._why(code), now)
+        why = self._why(code)
+        if self._adopted is not None:
+            self._adopted = self.exit_code = None
+        self._ended(*why, now)
+
+    def _end_of_child(self, pid: int) -> int | None:
+        """Its exit code (negative for a signal), None while it runs."""
+        # Look first and reap later: as a zombie it keeps its pid, so that its group can still be named.
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return None
+        self._kill()
+        _, status = os.waitpid(pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
+    def _end_of_adopted(self, adopted: Adopted) -> int | None:
+        if adopted.lives:
+            return None
+        adopted.bury()
+        if self._cgroup is not None:
+            self._cgroup.kill()
+        return _HOW_UNKNOWN
 
     def _why(self, code: int) -> tuple[str, str]:
         if self._cgroup is not None and code != 0 and self._cgroup.oom_kills() > self._ooms:
@@ -277,6 +312,8 @@ class Replica:
             return self._doom, self.message
         if self._site.plan["mode"] == "server" and code == MODEL_CANNOT_BE_LOADED and not self._was_ready:
             return "ModelNotLoaded", self._output.last_error if self._output else ""
+        if self._adopted is not None:
+            return "Error", "it ended; how, only its first supervisor could have known"
         if code < 0:
             return "Error", f"ended by signal {-code} ({signal.strsignal(-code)})"
         return ("Error", f"exited with code {code}") if code else ("Completed", "")

@@ -20,12 +20,12 @@ class Spawned:
         self.stderr = stderr
 
 
-def spawn(argv: Sequence[str], env: Mapping[str, str], cwd: str, record: Callable[[int], None]) -> Spawned:
+def spawn(argv: Sequence[str], env: Mapping[str, str], cwd: str, record: Callable[[int, list[int]], None]) -> Spawned:
     """Run ``argv`` as the leader of a new session, standard input empty. Raises OSError when it cannot start.
 
     What ``record`` raises is raised, and the child is gone.
-    ``record(pid)`` is called while the child waits; should this process die before it returns, the child
-    sees the end of the pipe and ends without having run anything.
+    ``record(pid, inodes of its two pipes)`` is called while the child waits; should this process die before it
+    returns, the child sees the end of the pipe and ends without having run anything.
     """
     out, err, go, failure = os.pipe(), os.pipe(), os.pipe(), os.pipe()
     try:
@@ -41,7 +41,7 @@ def spawn(argv: Sequence[str], env: Mapping[str, str], cwd: str, record: Callabl
         os.close(end)
     runs = False
     try:
-        record(pid)
+        record(pid, [os.fstat(end[0]).st_ino for end in (out, err)])
         os.write(go[1], b"!")
         # Closed by exec: after this read the program runs, and signals reach it and not our handlers.
         problem = os.read(failure[0], 4096)
