@@ -35,6 +35,9 @@ class FakeHub:
     def objects(self, *objects: dict[str, Any]) -> None:
         """Be a hub with these objects, where nothing changes any more."""
         self.routes[f"GET {BASE}"] = {"kind": "List", "resourceVersion": 1, "items": list(objects)}
+        shown = [one for one in objects if one["kind"] in ("ModelService", "ModelJob", "Model")]
+        about = {"version": __version__, "pid": 1, "home": "/h"}
+        self.routes["GET /v1/status"] = {"hub": about, "gateway": {}, "objects": shown}
         by_plural = {"ModelJob": "modeljobs", "Model": "models", "ModelService": "modelservices"}
         for kind, plural in by_plural.items():
             items = [one for one in objects if one["kind"] == kind]

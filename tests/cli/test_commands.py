@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from shipway.cli import infer
+from shipway.client import Answer
+from shipway.deploy import requests
 from tests.cli.conftest import Shipway
 from tests.cli.fake_hub import BASE, Events, FakeHub
-from tests.cli.worlds import T0, job, model, own_server, revision, run, sent, service, serving, succeeded
+from tests.cli.worlds import T0, T3, job, model, own_server, revision, run, sent, service, serving, succeeded
 
 PROJECT = """\
 apiVersion: shipway.dev/v1alpha1
@@ -319,6 +320,17 @@ def test_status(shipway: Shipway, hub: FakeHub) -> None:
     assert [one["kind"] for one in shipway("status", "-o", "json").json["objects"]] == ["ModelService", "ModelJob"]
 
 
+def test_status_shows_first_what_is_not_well(shipway: Shipway, hub: FakeHub) -> None:
+    ill = service().model_copy(update={"metadata": service().metadata.model_copy(update={"name": "zebra"})})
+    ill = ill.with_condition("Ready", "False", "NoReadyReplica", "", T3)
+    hub.objects(*sent(serving(service()), ill))
+    text = shipway("status").out
+    assert "\nservices: 1 of 2 not well, shown first\nNAME" in text
+    assert text.index("zebra") < text.index("digits ")
+    hub.objects(*sent(ill.with_condition("Ready", "False", "ScaledToZero", "", T3)))
+    assert "\nservices\nNAME" in shipway("status").out
+
+
 def test_without_a_hub(shipway: Shipway) -> None:
     ended = shipway("status", "-o", "json")
     assert (ended.code, ended.json["error"]["code"]) == (5, "HubUnreachable")
@@ -370,9 +382,9 @@ def test_logs(shipway: Shipway, hub: FakeHub) -> None:
 def test_predict(shipway: Shipway, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[tuple[str, str, bytes | None]] = []
 
-    def call(method: str, url: str, body: bytes | None = None) -> infer.Answer:
+    def call(method: str, url: str, body: bytes | None = None) -> Answer:
         asked.append((method, url, body))
-        return infer.Answer(400 if body == b"[]" else 200, '{"error": "expected inputs"}' if body == b"[]" else "[7]\n")
+        return Answer(400 if body == b"[]" else 200, '{"error": "expected inputs"}' if body == b"[]" else "[7]\n")
 
     monkeypatch.setattr("shipway.cli.predict.call", call)
     hub.objects(*sent(serving(service())))
@@ -406,30 +418,30 @@ def test_a_body_of_zeros_fits_the_declared_inputs() -> None:
             {"name": "s", "datatype": "BYTES", "shape": [-1]},
         ]
     }
-    assert infer.zeros(metadata) == {
+    assert requests.zeros(metadata) == {
         "inputs": [
             {"name": "x", "shape": [1, 3], "datatype": "FP64", "data": [0, 0, 0]},
             {"name": "s", "shape": [1], "datatype": "BYTES", "data": [""]},
         ]
     }
-    assert infer.zeros({"inputs": [{"name": "x", "datatype": "FP32", "shape": [3, 224, 224]}]}) is None
-    assert infer.zeros({}) is None
+    assert requests.zeros({"inputs": [{"name": "x", "datatype": "FP32", "shape": [3, 224, 224]}]}) is None
+    assert requests.zeros({}) is None
 
 
 def test_curl_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (own,) = sent(serving(own_server(), None))
     (served,) = sent(serving(service()))
     url, header = "http://127.0.0.1:1/digits", "-H 'content-type: application/json'"
-    assert infer.curl(own, None) == f"curl -s {url}/"
+    assert requests.curl(own, None) == f"curl -s {url}/"
     sample = tmp_path / "sample.json"
-    assert infer.curl(own, sample) == f"curl -s {url}/"
+    assert requests.curl(own, sample) == f"curl -s {url}/"
     sample.write_text('{"inputs": []}')
-    assert infer.curl(own, sample) == f"curl -s {url}/predict {header} -d @{sample}"
-    assert infer.curl(served, sample) == f"curl -s {url}/v2/models/digits/infer {header} -d @{sample}"
+    assert requests.curl(own, sample) == f"curl -s {url}/predict {header} -d @{sample}"
+    assert requests.curl(served, sample) == f"curl -s {url}/v2/models/digits/infer {header} -d @{sample}"
     metadata = json.dumps({"inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 2]}]})
-    monkeypatch.setattr(infer, "call", lambda *_, **__: infer.Answer(200, metadata))
+    monkeypatch.setattr(requests, "call", lambda *_, **__: Answer(200, metadata))
     body = '{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP64","data":[0,0]}]}'
-    assert infer.curl(served, None) == f"curl -s {url}/v2/models/digits/infer {header} -d '{body}'"
+    assert requests.curl(served, None) == f"curl -s {url}/v2/models/digits/infer {header} -d '{body}'"
 
 
 # -- secrets, hub, completion

@@ -6,9 +6,8 @@ import io
 
 from rich.console import Console
 
-from shipway.cli.follow import Point
 from shipway.cli.live import OnTerminal
-from shipway.cli.progress import Progress, Step
+from shipway.deploy.progress import Point, Progress, Step
 
 KEY = ("ModelJob", "digits")
 

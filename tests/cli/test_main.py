@@ -14,9 +14,9 @@ import pytest
 from shipway import errors
 from shipway.cli import failure
 from shipway.cli.main import COMMANDS, cli
-from shipway.cli.nouns import NOUNS, noun, target
 from shipway.cli.options import Invocation
 from shipway.cli.tables import size, span
+from shipway.deploy.nouns import NOUNS, noun, target
 from shipway.kinds import KINDS
 from tests.cli.conftest import Shipway
 

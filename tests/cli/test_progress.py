@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shipway.cli.progress import Progress, progress
+from shipway.deploy.progress import Progress, progress
 from shipway.kinds import Object
 from tests.cli.worlds import (
     T0,
@@ -53,8 +53,8 @@ FAILED_ROLLOUT = serving(service(), 1).mark_rollout_failed("digits-00002", resol
             [RUNNING.mark_started(run(attempt=2), T0)], ["train digits: running, attempt 2"], False, id="second attempt"
         ),
         pytest.param(
-            [RUNNING.mark_retrying(run(), "Error", "exit code 3", T3)],
-            ["train digits: running, tries again soon: Error: exit code 3"],
+            [RUNNING.mark_retrying(run(), "Error: exit code 3", T3)],
+            ["train digits: retrying, attempt 1 of 1 failed, the next one in 0 s: Error: exit code 3"],
             False,
             id="back-off",
         ),

@@ -22,8 +22,8 @@ def test_without_a_gate_everything_may_pass() -> None:
 @pytest.mark.parametrize(
     ("evaluate", "metrics", "rival", "passed", "reason"),
     [
-        (gate(min=0.9), {"accuracy": 0.95}, None, True, "accuracy 0.95"),
-        (gate(min=0.9), {"accuracy": 0.9}, None, True, "accuracy 0.9"),
+        (gate(min=0.9), {"accuracy": 0.95}, None, True, "accuracy 0.95, at least 0.9"),
+        (gate(min=0.9), {"accuracy": 0.9}, None, True, "accuracy 0.9, at least 0.9"),
         (gate(min=0.9), {"accuracy": 0.89}, None, False, "accuracy 0.89 is below the minimum 0.9"),
         (gate(max=0.5), {"accuracy": 0.6}, None, False, "accuracy 0.6 is above the maximum 0.5"),
         (gate(min=0.9), {"loss": 1.0}, None, False, "the run logged no metric 'accuracy' (logged: loss)"),
@@ -35,7 +35,7 @@ def test_without_a_gate_everything_may_pass() -> None:
             {"accuracy": 0.96},
             {"accuracy": 0.95},
             True,
-            "accuracy 0.96, not worse than m:1",
+            "accuracy 0.96, not worse than 0.95 of m:1",
         ),
         (
             gate(notWorseThan="champion"),
@@ -56,9 +56,9 @@ def test_without_a_gate_everything_may_pass() -> None:
             {"accuracy": 0.5},
             {"other": 1.0},
             True,
-            "accuracy 0.5, not worse than m:1",
+            "accuracy 0.5",
         ),
-        (gate(min=0.1), {"accuracy": 0.5}, {"accuracy": 1.0}, True, "accuracy 0.5"),
+        (gate(min=0.1), {"accuracy": 0.5}, {"accuracy": 1.0}, True, "accuracy 0.5, at least 0.1"),
     ],
 )
 def test_verdicts(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shipway.bundle import Observed, Replica
-from shipway.jobs import Platform, Seen, components, difference, fingerprint, step
+from shipway.jobs import Platform, Seen, components, declared, fingerprint, step
 from shipway.kinds import RETRAIN, ModelJob, ModelJobSpec, ModelVersion, ObjectMeta, Run
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,7 +22,7 @@ def make_job(**spec: Any) -> ModelJob:
 
 
 def seen(job: ModelJob, **rest: Any) -> Seen:
-    return Seen(components(job.spec, HERE), **rest)
+    return Seen(components(job.spec, HERE), declared(job.spec, HERE), **rest)
 
 
 def started(job: ModelJob, **run: Any) -> ModelJob:
@@ -61,6 +61,7 @@ def test_a_new_job_starts_and_says_why() -> None:
         id="digits-12345678-1",
         fingerprint=fingerprint(components(job.spec, HERE)),
         components=components(job.spec, HERE),
+        declared=declared(job.spec, HERE),
         started_at=NOW,
     )
 
@@ -106,7 +107,7 @@ def test_a_changed_spec_runs_and_names_the_component() -> None:
         }
     )
     decision = step(changed, seen(changed), NOW)
-    assert (decision.action, decision.message) == ("start", "changed since the last run: params")
+    assert (decision.action, decision.message) == ("start", "params changed: C 2 is new")
     assert set(decision.data["changed"]) == {"params"}
     assert decision.run is not None and decision.run.id == "digits-12345678-2"
 
@@ -114,7 +115,7 @@ def test_a_changed_spec_runs_and_names_the_component() -> None:
 def test_a_lost_result_runs_again() -> None:
     done = succeeded_with(started(make_job()))
     touched = done.model_copy(update={"metadata": done.metadata.model_copy(update={"generation": 2})})
-    assert step(touched, seen(touched), NOW).message.endswith("nothing; its result is gone")
+    assert step(touched, seen(touched), NOW).message.endswith("and its result is gone or too old")
 
 
 def test_retrain_runs_although_an_equal_run_is_known() -> None:
@@ -199,7 +200,7 @@ def test_retries_back_off_and_end() -> None:
         decision = step(job, seen(job, observed=failed(exit_code=1)), now)
         assert decision.action == "retry" and decision.run is not None and decision.wake_at is not None
         delays.append((decision.wake_at - now).total_seconds())
-        job = job.mark_retrying(decision.run, decision.reason, decision.message, now)
+        job = job.mark_retrying(decision.run, decision.message, now)
         waiting = step(job, seen(job, observed=failed(exit_code=1)), now)
         assert (waiting.action, waiting.wake_at) == ("wait", decision.wake_at)
         now = decision.wake_at
@@ -209,6 +210,16 @@ def test_retries_back_off_and_end() -> None:
     assert delays == [1.0, 2.0]
     assert job.status.run is not None and job.status.run.attempt == 3 and job.status.runs == 1
     assert step(job, seen(job, observed=failed(exit_code=1)), now).action == "fail"
+
+
+@pytest.mark.parametrize("hours", [1, -1], ids=["forward", "back"])
+def test_a_clock_that_leaps_holds_no_retry_back(hours: int) -> None:
+    job = started(make_job(retries=1))
+    decision = step(job, seen(job, observed=failed(exit_code=1)), NOW)
+    assert decision.action == "retry" and decision.run is not None
+    job = job.mark_retrying(decision.run, decision.message, NOW)
+    later = NOW + timedelta(hours=hours)
+    assert step(job, seen(job, observed=failed(exit_code=1)), later).action == "start"
 
 
 def test_a_failed_job_rests_and_runs_again_when_its_spec_changes() -> None:
@@ -241,7 +252,3 @@ def test_what_does_not_decide_the_result_is_not_in_the_fingerprint() -> None:
     base = fingerprint(components(make_job().spec, HERE))
     for change in ({"retries": 3}, {"timeout": "1h"}, {"resources": {"memory": "1Gi"}}, {"cache": False}):
         assert fingerprint(components(make_job(**change).spec, HERE)) == base
-
-
-def test_difference_shows_missing_components_as_empty() -> None:
-    assert difference({"a": "1", "b": "2"}, {"b": "3", "c": "4"}) == {"a": ("1", ""), "b": ("2", "3"), "c": ("", "4")}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from shipway.jobs.fingerprint import Platform, components, difference, fingerprint
+from shipway.jobs.changes import Earlier
+from shipway.jobs.fingerprint import Platform, components, declared, fingerprint
 from shipway.jobs.gate import Verdict, judge
 from shipway.jobs.step import Decision, Seen, step
 
 __all__ = [
     "Decision",
+    "Earlier",
     "Platform",
     "Seen",
     "Verdict",
     "components",
-    "difference",
+    "declared",
     "fingerprint",
     "judge",
     "step",

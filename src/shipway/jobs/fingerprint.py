@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shipway.kinds import ModelJobSpec
+from shipway.kinds.parts import FromSecret
+
+HIDDEN = "(not shown)"
+_LIKE_A_SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|APIKEY|_KEY|_PWD", re.IGNORECASE)
+
+_LOGIN = re.compile(r"://[^/@\s]+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +32,23 @@ class Platform:
 
 def components(spec: ModelJobSpec, platform: Platform) -> dict[str, str]:
     """What the fingerprint is made of, name to digest or value. Secrets count by name, not by value."""
-    requirements = spec.requirements if isinstance(spec.requirements, tuple) else ()
+    env = {name: value if isinstance(value, str) else value.model_dump(mode="json") for name, value in spec.env.items()}
+    parts = {**declared(spec, platform), "env": env, "requirements": _lines(spec)}
+    return {name: one if isinstance(one, str) else _digest(one) for name, one in parts.items()}
+
+
+def declared(spec: ModelJobSpec, platform: Platform) -> dict[str, Any]:
+    """The components as people read them, JSON-ready: what ``why`` shows as "from" and "to".
+
+    Of a secret only where it comes from; of a variable that is named like one, nothing; no password of an index.
+    """
     return {
         "source": spec.source.digest or "",
-        "command": _digest(list(spec.command)),
-        "params": _digest(spec.params),
-        "inputs": _digest({name: one.digest for name, one in spec.inputs.items()}),
-        "requirements": _digest(sorted(line.strip() for line in requirements)),
-        "env": _digest({name: _plain(value) for name, value in spec.env.items()}),
+        "command": list(spec.command),
+        "params": dict(spec.params),
+        "inputs": {name: one.digest for name, one in spec.inputs.items()},
+        "requirements": [_LOGIN.sub("://...@", line) for line in _lines(spec)],
+        "env": {name: _shown(name, value) for name, value in spec.env.items()},
         "replicas": f"{spec.replicas} {spec.mode}",
         "interpreter": platform.interpreter,
         "platform": platform.machine,
@@ -44,14 +60,16 @@ def fingerprint(parts: Mapping[str, str]) -> str:
     return _digest(dict(parts))
 
 
-def difference(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """The components that differ, each with its old and its new value ("" where it was missing)."""
-    names = sorted({*old, *new})
-    return {name: (old.get(name, ""), new.get(name, "")) for name in names if old.get(name) != new.get(name)}
+def _lines(spec: ModelJobSpec) -> list[str]:
+    requirements = spec.requirements if isinstance(spec.requirements, tuple) else ()
+    return sorted(line.strip() for line in requirements)
 
 
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str) else value.model_dump(mode="json")
+def _shown(name: str, value: str | FromSecret) -> str:
+    if isinstance(value, FromSecret):
+        return f"secret {value.secret.name}/{value.secret.key}"
+    # A password in YAML is a mistake already: the journal, which is kept and shown, must not repeat it.
+    return HIDDEN if _LIKE_A_SECRET.search(name) else value
 
 
 def _digest(value: Any) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from shipway.kinds import Evaluate
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says, and the numbers in words."""
+    """What the gate says: the numbers in words, and as they are (none without a gate)."""
 
     gate: Literal["passed", "failed", "none"]
     reason: str
+    data: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def promoted(self) -> bool:
@@ -34,6 +35,14 @@ def judge(
     """
     if evaluate is None:
         return Verdict("none", "no gate is declared")
+    return replace(
+        _judge(evaluate, metrics, rival_name, rival), data=_numbers(evaluate, metrics, rival_name, rival or {})
+    )
+
+
+def _judge(
+    evaluate: Evaluate, metrics: Mapping[str, float], rival_name: str, rival: Mapping[str, float] | None
+) -> Verdict:
     name = evaluate.metric
     value = metrics.get(name)
     if value is None:
@@ -44,8 +53,25 @@ def judge(
     failures = [*_bounds(evaluate, value), *_comparison(evaluate, value, rival_name, rival)]
     if failures:
         return Verdict("failed", "; ".join(failures))
-    against = f", not worse than {rival_name}" if rival is not None and evaluate.not_worse_than else ""
-    return Verdict("passed", f"{name} {value:g}{against}")
+    bounds = [f"at least {evaluate.min:g}"] if evaluate.min is not None else []
+    bounds += [f"at most {evaluate.max:g}"] if evaluate.max is not None else []
+    compared = evaluate.not_worse_than is not None and rival is not None and name in rival
+    bounds += [f"not worse than {rival[name]:g} of {rival_name}"] if rival is not None and compared else []
+    return Verdict("passed", ", ".join([f"{name} {value:g}", *bounds]))
+
+
+def _numbers(
+    evaluate: Evaluate, metrics: Mapping[str, float], rival_name: str, rival: Mapping[str, float]
+) -> dict[str, Any]:
+    return {
+        "metric": evaluate.metric,
+        "value": metrics.get(evaluate.metric),
+        "min": evaluate.min,
+        "max": evaluate.max,
+        "goal": evaluate.goal,
+        "rival": rival_name or None,
+        "rivalValue": rival.get(evaluate.metric),
+    }
 
 
 def _bounds(evaluate: Evaluate, value: float) -> list[str]:

@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from shipway.bundle import Observed, Replica
-from shipway.jobs.fingerprint import difference, fingerprint
+from shipway.jobs.changes import Earlier, changes, in_words
+from shipway.jobs.fingerprint import fingerprint
 from shipway.kinds import RETRAIN, CacheTtl, ModelJob, ModelVersion, Run
 
 _FIRST_RETRY = 1.0  # seconds; doubles with each attempt
@@ -27,11 +28,14 @@ Action = Literal["rest", "start", "run", "wait", "pack", "reuse", "retry", "fail
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the controller read: the present components, versions with lineage, and the running attempt."""
+    """What the controller read: the present components (``declared``: as people read them), versions, the attempt
+    under way, and what the last run was made of where the job itself does not remember (it was deleted since)."""
 
     components: Mapping[str, str]
+    declared: Mapping[str, Any] = field(default_factory=dict)
     versions: tuple[ModelVersion, ...] = ()
     observed: Observed | None = None
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +82,52 @@ def _begin(job: ModelJob, seen: Seen, wanted: str, retrain: str, now: datetime) 
     asked_again = retrain != _handled(job)
     if not asked_again and job.spec.cache is not False:
         found = _reusable(job, seen.versions, wanted, now)
-        data: dict[str, Any] = {"fingerprint": wanted}
+        data: dict[str, Any] = {"generation": job.metadata.generation, "fingerprint": wanted}
         if found is not None:
             message = f"job fingerprint seen in {job.spec.model}:{found.number}"
-            return Decision("reuse", "CacheHit", message, version=found, data=data)
+            told = {**data, "model": job.spec.model, "version": found.number, "run": found.run}
+            return Decision("reuse", "CacheHit", message, version=found, data=told)
         last = job.status.run
         if job.spec.model is None and last is not None and last.exit_code == 0 and last.fingerprint == wanted:
-            return Decision("reuse", "CacheHit", f"job fingerprint seen in run {last.id}", data=data)
-    changed = difference(job.status.run.components, seen.components) if job.status.run else {}
-    reason, message = _why_run(job, asked_again, sorted(changed))
+            told = {**data, "run": last.id}
+            return Decision("reuse", "CacheHit", f"job fingerprint seen in run {last.id}", data=told)
     run = Run(
         id=f"{job.name}-{job.metadata.uid[:8]}-{job.status.runs + 1}",
         fingerprint=wanted,
         components=dict(seen.components),
+        declared=dict(seen.declared),
         started_at=now,
         retrain=retrain,
     )
-    why = {"fingerprint": wanted, "changed": {name: list(pair) for name, pair in changed.items()}}
-    return Decision("start", reason, message, run=run, data=why)
+    return _start(job, seen, run, asked_again)
 
 
-def _why_run(job: ModelJob, asked_again: bool, changed: list[str]) -> tuple[str, str]:
+def _start(job: ModelJob, seen: Seen, run: Run, asked_again: bool) -> Decision:
+    last, earlier = job.status.run, seen.earlier
+    if last is not None:
+        earlier = Earlier(f"run {last.id}", last.components, last.declared)
+    changed = changes(earlier, seen.components, seen.declared) if earlier is not None else {}
+    reason, message = _why_run(job, asked_again, earlier, in_words(changed))
+    data = {
+        "generation": job.metadata.generation,
+        "run": run.id,
+        "attempt": run.attempt,
+        "model": job.spec.model,
+        "fingerprint": run.fingerprint,
+        "comparedWith": earlier.name if earlier is not None else None,
+        "changed": changed,
+    }
+    return Decision("start", reason, message, run=run, data=data)
+
+
+def _why_run(job: ModelJob, asked_again: bool, earlier: Earlier | None, changed: str) -> tuple[str, str]:
     if asked_again:
         return "Retrain", "one more run was asked for"
     if job.spec.cache is False:
-        return "CacheOff", "cache is off: every change of the spec runs"
-    if job.status.run is None:
+        return "CacheOff", "cache is off: every change of the spec runs" + (f" ({changed})" if changed else "")
+    if earlier is None:
         return "CacheMiss", "no run with this fingerprint is known"
-    return "CacheMiss", f"changed since the last run: {', '.join(changed) or 'nothing; its result is gone'}"
+    return "CacheMiss", changed or f"nothing changed since {earlier.name}, and its result is gone or too old"
 
 
 def _reusable(job: ModelJob, versions: tuple[ModelVersion, ...], wanted: str, now: datetime) -> ModelVersion | None:
@@ -118,15 +140,19 @@ def _reusable(job: ModelJob, versions: tuple[ModelVersion, ...], wanted: str, no
 
 def _follow(job: ModelJob, run: Run, observed: Observed | None, now: datetime) -> Decision:
     if run.retry_at is not None:
-        if now < run.retry_at:
+        # Further ahead than any back-off: it was written before the clock went back.
+        if now < run.retry_at <= now + _back_off(run):
             return Decision("wait", "BackOff", f"next attempt at {run.retry_at:%H:%M:%S}", run, wake_at=run.retry_at)
-        again = run.model_copy(update={"attempt": run.attempt + 1, "retry_at": None})
-        return Decision("start", "Retry", f"attempt {again.attempt} of {job.spec.retries + 1}", run=again)
+        fresh = {"retry_at": None, "finished_at": None, "exit_code": None, "signal": None}
+        again = run.model_copy(update={"attempt": run.attempt + 1, **fresh})
+        data = {"run": run.id, "attempt": again.attempt, "retries": job.spec.retries}
+        return Decision("start", "Retry", f"attempt {again.attempt} of {job.spec.retries + 1}", run=again, data=data)
     if observed is None:
         return Decision("run", "NotOnCluster", "the cluster does not know it yet", run=run)
     if observed.phase == "Succeeded":
         done = run.model_copy(update={"exit_code": 0, "finished_at": observed.finished_at or now})
-        return Decision("pack", "Finished", f"run {run.id} ended with exit code 0", run=done)
+        message = f"run {run.id} ended with exit code 0"
+        return Decision("pack", "Finished", message, run=done, data=_end_in_numbers(done, observed))
     if observed.phase == "Failed":
         return _failed(job, run, observed, now)
     return Decision("wait", observed.phase, observed.message, run=run)
@@ -143,12 +169,32 @@ def _failed(job: ModelJob, run: Run, observed: Observed, now: datetime) -> Decis
     )
     reason = observed.reason or "Error"
     message = observed.message or _end_in_words(ended)
+    # The next attempt has a log of its own: what this one said at its end is kept here.
+    data = {**_end_in_numbers(ended, observed), "retries": job.spec.retries, "cause": reason, "tail": observed.tail}
     if run.attempt <= job.spec.retries:
-        delay = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(run.attempt - 1, 16))
-        waiting = ended.model_copy(update={"retry_at": now + timedelta(seconds=delay)})
-        data = {"attempt": run.attempt, "retries": job.spec.retries, "delay": delay}
-        return Decision("retry", reason, message, run=waiting, data=data, wake_at=waiting.retry_at)
-    return Decision("fail", reason, message, run=ended, data={"attempts": run.attempt})
+        delay = _back_off(run)
+        waiting = ended.model_copy(update={"retry_at": now + delay})
+        told = {**data, "delay": delay.total_seconds()}
+        return Decision("retry", "BackOff", f"{reason}: {message}", run=waiting, data=told, wake_at=waiting.retry_at)
+    return Decision("fail", reason, message, run=ended, data=data)
+
+
+def _back_off(run: Run) -> timedelta:
+    return timedelta(seconds=min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(run.attempt - 1, 16)))
+
+
+def _end_in_numbers(ended: Run, observed: Observed) -> dict[str, Any]:
+    took = None
+    if observed.started_at is not None and observed.finished_at is not None:
+        took = round((observed.finished_at - observed.started_at).total_seconds(), 3)
+    return {
+        "run": ended.id,
+        "attempt": ended.attempt,
+        "exitCode": ended.exit_code,
+        "signal": ended.signal,
+        "seconds": took,
+        "log": observed.log,
+    }
 
 
 def _culprit(observed: Observed) -> Replica | None:

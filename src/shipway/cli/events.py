@@ -1,0 +1,59 @@
+"""``shipway events``: the journal, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+
+from shipway.cli.hubs import connect
+from shipway.cli.moments import local, moment
+from shipway.cli.options import output_option
+from shipway.cli.output import dumped
+from shipway.deploy.nouns import NOUNS, target
+from shipway.errors import UserError
+
+_KINDS = {noun.plural: noun.kind for noun in NOUNS}
+
+
+@click.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on.")
+@click.option("--for", "of", metavar="KIND/NAME", help="Only what is about this object.")
+@click.option("--type", "type_", type=click.Choice(["decision", "event", "ledger"]), help="Only these.")
+@click.option("--since", metavar="TIME", help="Not older than 30m, 1h, 7d, or an ISO time.")
+@click.option("-n", "count", type=click.IntRange(1, 10_000), default=50, show_default=True, help="The last N.")
+@output_option("text", "json", "yaml")
+def events(follow: bool, of: str | None, type_: str | None, since: str | None, count: int, output: str) -> None:
+    """Print what was decided and what happened, oldest first; -o json has the numbers."""
+    now = datetime.now(UTC)
+    asked: dict[str, str | int] = {"newest": "true", "limit": count}
+    if of is not None:
+        asked["subject"] = _subject(of)
+    if type_ is not None:
+        asked["type"] = type_
+    if since is not None:
+        asked["since"] = moment(since, now).isoformat()
+    if follow:
+        stream = connect().stream(f"/v1/journal?{urlencode({**asked, 'follow': 'true'})}")
+        for event, entry in stream:
+            if event == "entry":
+                click.echo(_line(entry, now) if output == "text" else dumped(entry, output))
+        return
+    entries = connect().get(f"/v1/journal?{urlencode(asked)}")["entries"]
+    text = "\n".join(_line(one, now) for one in entries) or "nothing is in the journal"
+    click.echo(text if output == "text" else dumped(entries, output))
+
+
+def _subject(text: str) -> str:
+    plural, name = target(text)
+    if not plural:
+        raise UserError(f"--for {text} names no kind", next_step=f"for example --for job/{text}")
+    return f"{_KINDS[plural]}/{name}"
+
+
+def _line(entry: Mapping[str, Any], now: datetime) -> str:
+    message = str(entry["message"]).partition("\n")[0]
+    return f"{local(entry['at'], now)}  {entry['type']:<8}  {entry['subject']}  {entry['reason']}  {message}".rstrip()

@@ -1,0 +1,66 @@
+"""What is new in a revision, and how its replicas fared, in words and numbers for the journal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shipway.bundle import Observed, Replica
+from shipway.kinds import RevisionSpec
+
+Changed = Mapping[str, Mapping[str, Any]]
+
+# Their values are long, or nobody's business: that they changed is enough.
+_UNSPOKEN = frozenset({"source", "env", "requirements"})
+
+
+def template_changes(before: RevisionSpec, after: RevisionSpec) -> dict[str, dict[str, Any]]:
+    """The fields that differ, ``{"from", "to"}`` each; of env, only names."""
+    old, new = _fields(before), _fields(after)
+    changed = {name: {"from": old[name], "to": new[name]} for name in new if old[name] != new[name]}
+    if "env" in changed:
+        changed["env"] = {"from": sorted(old["env"]), "to": sorted(new["env"])}
+    return changed
+
+
+def in_words(changed: Changed) -> list[str]:
+    """``model digits:1 -> digits:2``, ``source changed``."""
+    return [
+        f"{name} changed" if name in _UNSPOKEN else f"{name} {_or_none(one['from'])} -> {_or_none(one['to'])}"
+        for name, one in changed.items()
+    ]
+
+
+def restart_of(revision: str, replica: Replica, observed: Observed) -> tuple[str, dict[str, Any]]:
+    """The latest restart of a replica: message and data."""
+    data = {
+        "revision": revision,
+        "replica": replica.index,
+        "restarts": replica.restarts,
+        "since": observed.started_at.isoformat() if observed.started_at else None,
+        "exitCode": replica.exit_code,
+        "signal": replica.signal,
+        "cause": replica.reason,
+        "said": replica.message,
+        "tail": observed.tail,
+    }
+    return f"replica {replica.index} of {revision} {how_ended(replica)} and was started again", data
+
+
+def how_ended(ended: Replica) -> str:
+    """``ended with exit code 3``."""
+    if ended.signal is not None:
+        return f"was ended by signal {ended.signal}"
+    if ended.exit_code is None:
+        return "ended (its exit status was lost with its supervisor)"
+    return f"ended with exit code {ended.exit_code}"
+
+
+def _fields(spec: RevisionSpec) -> dict[str, Any]:
+    model = f"{spec.model.name}:{spec.model.version}" if spec.model is not None else None
+    source = spec.template.source.digest if spec.template.source is not None else None
+    return {**spec.template.model_dump(mode="json", by_alias=True), "model": model, "source": source}
+
+
+def _or_none(value: Any) -> str:
+    return "none" if value in (None, "", [], {}) else str(value)
