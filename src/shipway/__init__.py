@@ -1,6 +1,7 @@
 """Shipway: from a folder of model code to a versioned, served model.
 
-User code imports from here; everything is loaded on first use, so that ``import shipway`` costs nothing.
+What training code and predictors need, and the Python library that does what the commands do. Everything is loaded on
+first use, so that ``import shipway`` costs nothing.
 """
 
 from __future__ import annotations
@@ -13,21 +14,55 @@ if TYPE_CHECKING:
     from shipway.runtime.predictor import Predictor
     from shipway.runtime.sdk import inputs, log_metrics, output_dir, params
     from shipway.runtime.signature import Signature, Tensor
+    from shipway.sdk.client import Client
+    from shipway.sdk.client_async import AsyncClient
+    from shipway.sdk.deployment import Deployment
+    from shipway.sdk.up import up
+    from shipway.sdk.views import Cluster, Model, ModelJob, ModelService, Revision, Route
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncClient": "shipway.sdk.client_async",
     "BadInput": "shipway.runtime.errors",
+    "Client": "shipway.sdk.client",
+    "Cluster": "shipway.sdk.views",
+    "Deployment": "shipway.sdk.deployment",
+    "Model": "shipway.sdk.views",
+    "ModelJob": "shipway.sdk.views",
+    "ModelService": "shipway.sdk.views",
     "Predictor": "shipway.runtime.predictor",
+    "Revision": "shipway.sdk.views",
+    "Route": "shipway.sdk.views",
     "Signature": "shipway.runtime.signature",
     "Tensor": "shipway.runtime.signature",
     "inputs": "shipway.runtime.sdk",
     "log_metrics": "shipway.runtime.sdk",
     "output_dir": "shipway.runtime.sdk",
     "params": "shipway.runtime.sdk",
+    "up": "shipway.sdk.up",
 }
 
-__all__ = ["BadInput", "Predictor", "Signature", "Tensor", "inputs", "log_metrics", "output_dir", "params"]
+__all__ = [
+    "AsyncClient",
+    "BadInput",
+    "Client",
+    "Cluster",
+    "Deployment",
+    "Model",
+    "ModelJob",
+    "ModelService",
+    "Predictor",
+    "Revision",
+    "Route",
+    "Signature",
+    "Tensor",
+    "inputs",
+    "log_metrics",
+    "output_dir",
+    "params",
+    "up",
+]
 
 
 def __getattr__(name: str) -> object:

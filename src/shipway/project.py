@@ -76,8 +76,16 @@ def declared(path: Path) -> list[Object]:
 
 def from_text(text: str, file: Path) -> Project:
     """The same of a text that stands for ``file``; names in it are relative to the file's folder."""
-    found = documents(text, str(file))
-    objects = check(found, str(file))
+    return _project(documents(text, str(file)), file)
+
+
+def from_objects(objects: Iterable[Mapping[str, Any]], folder: Path) -> Project:
+    """The same of objects as data; names in them are relative to ``folder``, and errors have no line."""
+    return _project([Document(dict(one)) for one in objects], folder / FILE)
+
+
+def _project(found: Sequence[Document], file: Path) -> Project:
+    objects = check(found, found[0].file if found else "")
     resolver = _Resolver(file.parent, objects)
     resolved = tuple(resolver.resolve(obj, document) for obj, document in zip(objects, found, strict=True))
     return Project(file.parent, file, resolved, resolver.snapshots)
@@ -105,13 +113,21 @@ def _file(path: Path) -> Path:
     return file
 
 
-def requirement_lines(file: Path, seen: frozenset[Path] = frozenset()) -> tuple[str, ...]:
+def requirement_lines(file: Path, seen: frozenset[Path] = frozenset(), root: Path | None = None) -> tuple[str, ...]:
     """The lines of a requirements file that say something, with ``-r`` files in place.
 
-    Source: pip's requirements file format. Raises UserError when a file is missing or includes itself.
+    Source: pip's requirements file format. Raises UserError when a file is missing or includes itself, and when it
+    lies outside of ``root`` (default: the file's own folder): its lines are stored and shown, so that a shipway.yaml
+    of somebody else must not choose any file of this machine.
     """
+    root = root or file.parent
     if file.resolve() in seen:
         raise UserError(f"{file.name} includes itself")
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise UserError(
+            f"{file} leads out of the project's folder {root}",
+            next_step="copy the file into the folder, or write the lines where the file is named",
+        )
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -122,7 +138,7 @@ def requirement_lines(file: Path, seen: frozenset[Path] = frozenset()) -> tuple[
         line = line.partition(" #")[0].strip()
         option, _, other = line.replace("=", " ").partition(" ")
         if option in ("-r", "--requirement"):
-            found += requirement_lines(file.parent / other.strip(), seen | {file.resolve()})
+            found += requirement_lines(file.parent / other.strip(), seen | {file.resolve()}, root)
         elif line:
             found.append(line)
     return tuple(found)
@@ -202,7 +218,7 @@ class _Resolver:
         if wanted is None and not (self._folder / REQUIREMENTS).is_file():
             return None
         file = self._folder / (wanted or REQUIREMENTS)
-        return self._at(document, ("spec", "requirements"), lambda: requirement_lines(file))
+        return self._at(document, ("spec", "requirements"), lambda: requirement_lines(file, root=self._folder))
 
     def _unclaimed(self, command: Iterable[str]) -> tuple[SnapshotFile, ...]:
         claimed: set[str] = set()

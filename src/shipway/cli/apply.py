@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from shipway.cli.deploy import apply_objects, upload_missing
-from shipway.cli.hubs import OBJECTS, Key, connect
-from shipway.cli.nouns import BY_KIND, noun
+from shipway.cli.hubs import connect
 from shipway.cli.options import act_output
 from shipway.cli.output import emit
 from shipway.cli.starting import ensured
+from shipway.deploy.apply import apply_objects, upload_missing
+from shipway.deploy.documents import OBJECTS, Key
+from shipway.deploy.nouns import BY_KIND, noun
 from shipway.errors import NotFound, UserError
 from shipway.project import Project, declared, from_text, read
 

@@ -11,12 +11,13 @@ from typing import Any
 import click
 
 from shipway.cli.options import Invocation
-from shipway.errors import PlatformError, ShipwayError, UserError
+from shipway.errors import EnvironmentFault, PlatformError, ShipwayError, UserError
 from shipway.settings import no_colour
 
 INTERRUPTED = 128 + signal.SIGINT
 PIPE_CLOSED = 128 + signal.SIGPIPE
 
+_AGAIN = "install Shipway again: pip install --force-reinstall shipway"
 _REPORT = "This is a bug of Shipway: please report it with the lines above."
 
 
@@ -37,6 +38,9 @@ def end_of(error: BaseException, invocation: Invocation) -> int:
         case click.ClickException():
             context = getattr(error, "ctx", None)
             return _failed(UserError(error.format_message(), next_step=f"see {_path(context)} --help"), invocation)
+        case ModuleNotFoundError() if not (error.name or "").startswith("shipway"):
+            lost = f"the Python package {error.name!r}, which Shipway needs, is not installed"
+            return _failed(EnvironmentFault(lost, next_step=_AGAIN), invocation)
         case KeyboardInterrupt() | click.Abort():
             click.echo("interrupted", err=True)
             return INTERRUPTED

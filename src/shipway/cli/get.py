@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
-from shipway.cli.hubs import OBJECTS, World, connect
-from shipway.cli.nouns import Noun, noun
+from shipway.cli.hubs import connect
 from shipway.cli.options import read_output
 from shipway.cli.output import dumped, emit
 from shipway.cli.tables import table
+from shipway.deploy.documents import OBJECTS
+from shipway.deploy.nouns import Noun, noun
+from shipway.deploy.world import World
 
 
 @click.command()
@@ -46,7 +48,7 @@ def services(name: str | None, watch: bool, output: str) -> None:
 def _print(kind: Noun, name: str | None, watch: bool, output: str) -> None:
     path, wide = f"{OBJECTS}/{kind.plural}", output == "wide"
     if watch:
-        _watch(World(connect(), path), kind, name, output)
+        _watch(World.of(connect(), path), kind, name, output)
     elif name is not None:
         obj = connect().get(f"{path}/{name}")
         emit(obj, output, table(kind.kind, [obj], datetime.now(UTC), wide=wide))

@@ -11,12 +11,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from shipway.cli.follow import Point
 from shipway.cli.plain import seconds
-from shipway.cli.progress import Progress, State, Step
+from shipway.deploy.progress import Point, Progress, State, Step
 
 _MARKS: dict[State, tuple[str, str]] = {
     "waiting": ("·", "dim"),
+    "retrying": ("↻", "yellow"),
     "done": ("✓", "green"),
     "cached": ("✓", "cyan"),
     "failed": ("✗", "bold red"),
@@ -25,7 +25,7 @@ _MARKS: dict[State, tuple[str, str]] = {
 
 
 class OnTerminal:
-    """A :class:`~shipway.cli.follow.Display` that redraws its lines. A context manager."""
+    """Draws its lines, and redraws them. A context manager."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._live = Live(console=console or Console(highlight=False), refresh_per_second=12)

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from shipway.cli.hubs import OBJECTS, connect
-from shipway.cli.nouns import target
-from shipway.cli.summary import FRAME
+from shipway.cli.hubs import connect
 from shipway.client import HubClient
+from shipway.deploy.documents import FRAME, OBJECTS
+from shipway.deploy.nouns import target
 from shipway.errors import NotFound
 
 # A bare name is looked for in this order; a job and its service often share one.

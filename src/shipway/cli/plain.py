@@ -6,10 +6,10 @@ from itertools import groupby
 
 import click
 
-from shipway.cli.follow import Point
-from shipway.cli.progress import Progress, State, Step
+from shipway.deploy.progress import Point, Progress, State, Step
 
 _WORDS: dict[State, str] = {
+    "retrying": "tries again",
     "done": "done",
     "cached": "cached",
     "failed": "FAILED",
@@ -18,7 +18,7 @@ _WORDS: dict[State, str] = {
 
 
 class Plain:
-    """A :class:`~shipway.cli.follow.Display` of lines."""
+    """Shows progress as lines."""
 
     def __init__(self) -> None:
         self._shown: dict[tuple[tuple[str, str], str], State] = {}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
-from shipway.cli.hubs import OBJECTS, connect
-from shipway.cli.infer import Answer, call, path_for
-from shipway.errors import UserError, WorkloadFailed
+from shipway.cli.hubs import connect
+from shipway.client import call
+from shipway.deploy.documents import OBJECTS
+from shipway.deploy.requests import checked, url_for
+from shipway.errors import UserError
 
 
 @click.command()
@@ -25,14 +26,7 @@ def predict(name: str, dash: str | None, data: str | None, file: Path | None) ->
     """
     body = _body(dash, data, file)
     service = connect().get(f"{OBJECTS}/modelservices/{name}")
-    url = service.get("status", {}).get("url", "")
-    if not url:
-        raise WorkloadFailed(
-            f"service {name!r} does not answer yet", next_step=f"see shipway get service {name} -o wide"
-        )
-    answer = call("POST", url.rstrip("/") + path_for(service, body), body)
-    if not 200 <= answer.status < 300:
-        raise WorkloadFailed(f"{name} answered {answer.status}: {_reason(answer)}")
+    answer = checked(service, call("POST", url_for(service, body), body))
     click.echo(answer.text.rstrip("\n"))
 
 
@@ -42,11 +36,3 @@ def _body(dash: str | None, data: str | None, file: Path | None) -> bytes:
     if data is not None:
         return data.encode()
     return file.read_bytes() if file is not None else sys.stdin.buffer.read()
-
-
-def _reason(answer: Answer) -> str:
-    """The ``error`` of a JSON answer, as the Open Inference Protocol has it; else the text."""
-    try:
-        return str(json.loads(answer.text)["error"])
-    except (ValueError, KeyError, TypeError):
-        return answer.text.strip()

@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 
-from shipway.cli.hubs import OBJECTS, connect
+from shipway.cli.hubs import connect
 from shipway.cli.options import read_output
 from shipway.cli.output import emit
 from shipway.cli.tables import table
 
-_SHOWN = ("ModelService", "ModelJob", "Model")
 _TITLES = {"ModelService": "services", "ModelJob": "jobs", "Model": "models"}
 
 
@@ -21,20 +20,31 @@ _TITLES = {"ModelService": "services", "ModelJob": "jobs", "Model": "models"}
 @read_output
 def status(output: str) -> None:
     """Show the hub, its gateway, and all services, jobs and models."""
-    hub = connect()
-    health = hub.get("/healthz")
-    objects = hub.get(OBJECTS)["items"]
-    shown = [one for one in objects if one["kind"] in _SHOWN]
-    emit({"hub": health, "objects": shown}, output, _text(health, shown, wide=output == "wide"))
+    answer = connect().get("/v1/status")
+    health, objects = {**answer["hub"], "gateway": answer["gateway"]}, answer["objects"]
+    emit({"hub": health, "objects": objects}, output, _text(health, objects, wide=output == "wide"))
 
 
 def _text(health: Mapping[str, Any], objects: Sequence[Mapping[str, Any]], *, wide: bool) -> str:
     parts = [about_hub(health)]
-    for kind in _SHOWN:
-        of_kind = [one for one in objects if one["kind"] == kind]
+    for kind, title in _TITLES.items():
+        of_kind = sorted((one for one in objects if one["kind"] == kind), key=_is_well)
         if of_kind:
-            parts.append(f"{_TITLES[kind]}\n{table(kind, of_kind, datetime.now(UTC), wide=wide)}")
+            parts.append(f"{title}{_unwell(of_kind)}\n{table(kind, of_kind, datetime.now(UTC), wide=wide)}")
     return "\n\n".join(parts if len(parts) > 1 else [*parts, "nothing is up: shipway up FOLDER"])
+
+
+def _is_well(obj: Mapping[str, Any]) -> bool:
+    conditions = obj["status"].get("conditions", ())
+    return not any(one["status"] == "False" and one["reason"] != "ScaledToZero" for one in conditions)
+
+
+def _unwell(objects: Sequence[Mapping[str, Any]]) -> str:
+    """Said in the heading: among 500 rows nobody finds the two that matter."""
+    count = sum(not _is_well(one) for one in objects)
+    if not count:
+        return ""
+    return f": {count} of {len(objects)} not well" + (", shown first" if count < len(objects) else "")
 
 
 def about_hub(health: Mapping[str, Any]) -> str:

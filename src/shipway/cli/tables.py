@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from shipway.cli.output import aligned
+from shipway.deploy.documents import Object, condition, numbers, parse_time
 
-Object = Mapping[str, Any]
 _Column = tuple[str, Callable[[Object, datetime], str]]
 
 _STEPS = ((86400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"))
@@ -24,12 +24,6 @@ def table(kind: str, objects: Sequence[Object], now: datetime, *, wide: bool = F
     )
 
 
-def condition(obj: Object, type_: str) -> Mapping[str, Any]:
-    """The condition of that type, or an empty one."""
-    conditions = obj.get("status", {}).get("conditions", ())
-    return next((one for one in conditions if one["type"] == type_), {})
-
-
 def age(then: str | None, now: datetime) -> str:
     """``3m`` since an ISO time; empty when there is none."""
     return "" if not then else span((now - parse_time(then)).total_seconds())
@@ -39,17 +33,6 @@ def span(seconds: float) -> str:
     """Seconds in the largest unit that fits: ``45s``, ``3m``, ``2h``, ``9d``."""
     size, unit = next((step for step in _STEPS if seconds >= step[0]), (1.0, "s"))
     return f"{max(0, int(seconds / size))}{unit}"
-
-
-def parse_time(text: str) -> datetime:
-    """An ISO time as the hub writes it, with its timezone."""
-    parsed = datetime.fromisoformat(text)
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
-def numbers(values: Mapping[str, float]) -> str:
-    """``accuracy 0.9722, loss 0.1``."""
-    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
 def size(count: int) -> str:

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from shipway.cli.deploy import Applied, bring, followed
 from shipway.cli.failure import INTERRUPTED, Reported, tell
-from shipway.cli.follow import Display, Silent, follow
-from shipway.cli.hubs import World
-from shipway.cli.infer import curl
 from shipway.cli.live import OnTerminal
 from shipway.cli.options import act_output
 from shipway.cli.output import dumped
 from shipway.cli.plain import Plain
 from shipway.cli.starting import ensured
-from shipway.cli.summary import Result, as_json, as_text, failure_text
-from shipway.client import HubClient
-from shipway.errors import HubUnreachable
+from shipway.cli.summary import Requests, as_json, as_text
+from shipway.deploy.applied import Applied, followed
+from shipway.deploy.apply import bring
+from shipway.deploy.follow import follow
+from shipway.deploy.progress import Point, Progress, Show
+from shipway.deploy.requests import curl
+from shipway.deploy.result import Result, failure_text
+from shipway.deploy.world import World
 from shipway.project import Project, read
 
 SAMPLE = "sample.json"
@@ -42,36 +41,28 @@ def up(folder: Path, retrain: bool, timeout: float | None, output: str) -> None:
     project = read(folder)
     hub = ensured()
     with _on_interrupt():
-        applied, world = _brought(hub, project, retrain)
+        applied, world = bring(hub, project, retrain=retrain, revive=ensured)
         changed = {one.key for one in applied if one.result != "unchanged"}
-        with _display(output) as display:
-            state = follow(hub, world, followed(applied), changed, display, timeout, ensured)
+        with _display(output) as show:
+            state = follow(hub, world, followed(applied), changed, show, timeout, ensured)
     wanted = tuple(one.key for one in applied)
-    result = Result(state, world.objects, wanted, not changed, _requests(world, applied, project))
-    _print(result, output)
-
-
-def _brought(hub: HubClient, project: Project, retrain: bool) -> tuple[list[Applied], World]:
-    """Apply, and read what the hub has. One that dies meanwhile is started again: applying twice is applying once."""
-    token = datetime.now(UTC).isoformat()
-    try:
-        return bring(hub, project, retrain=retrain, token=token), World(hub)
-    except HubUnreachable:
-        ensured()
-        again = bring(hub, project, retrain=retrain, token=token)
-        # The first answer is lost: whatever it changed counts as changed.
-        return [replace(one, result="configured") for one in again], World(hub)
+    result = Result(state, world.objects, wanted, not changed)
+    _print(result, _requests(world, applied, project), output)
 
 
 @contextmanager
-def _display(output: str) -> Iterator[Display]:
+def _display(output: str) -> Iterator[Show]:
     if output == "json":
-        yield Silent()
+        yield _silent
     elif sys.stdout.isatty():
         with OnTerminal() as terminal:
-            yield terminal
+            yield terminal.show
     else:
-        yield Plain()
+        yield Plain().show
+
+
+def _silent(state: Progress, points: list[Point]) -> None:
+    """Nothing but the result is printed."""
 
 
 @contextmanager
@@ -84,7 +75,7 @@ def _on_interrupt() -> Iterator[None]:
         raise Reported(INTERRUPTED) from None
 
 
-def _requests(world: World, applied: list[Applied], project: Project) -> Mapping[str, str]:
+def _requests(world: World, applied: list[Applied], project: Project) -> Requests:
     """A curl line for every service that answers."""
     sample = project.folder / SAMPLE
     services = [world.objects.get(one.key, {}) for one in applied if one.key[0] == "ModelService"]
@@ -92,12 +83,12 @@ def _requests(world: World, applied: list[Applied], project: Project) -> Mapping
     return {one["metadata"]["name"]: curl(one, sample) for one in up_now}
 
 
-def _print(result: Result, output: str) -> None:
+def _print(result: Result, requests: Requests, output: str) -> None:
     failures = result.state.failures
     if output == "json":
-        click.echo(dumped(as_json(result), output))
+        click.echo(dumped(as_json(result, requests), output))
     else:
-        click.echo(as_text(result))
+        click.echo(as_text(result, requests))
     for failure in failures:
         tell(failure_text(failure))
     if failures:

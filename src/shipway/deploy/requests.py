@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from shipway.errors import EnvironmentFault
+from shipway.client import Answer, call
+from shipway.deploy.documents import Object
+from shipway.errors import EnvironmentFault, WorkloadFailed
 
 _LONGEST_SAMPLE = 300  # values in a body that is made up of zeros: more does not fit into a line to paste
 _ZERO = {"BOOL": False, "BYTES": ""}
 _JSON_HEADER = "content-type: application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server said."""
-
-    status: int
-    text: str
-
-
-def call(method: str, url: str, body: bytes | None = None, timeout: float = 60.0) -> Answer:
-    """One HTTP request. Raises EnvironmentFault when nobody answers."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=timeout)
-    try:
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        connection.request(method, parts.path or "/", body, headers)
-        response = connection.getresponse()
-        return Answer(response.status, response.read().decode("utf-8", "replace"))
-    except (OSError, http.client.HTTPException) as error:
-        raise EnvironmentFault(f"{url} does not answer: {error}", next_step="see shipway status") from error
-    finally:
-        connection.close()
+def url_for(service: Object, body: bytes) -> str:
+    """Where a body is sent. Raises WorkloadFailed while nothing of the service was ever ready."""
+    url = service.get("status", {}).get("url", "")
+    name = service["metadata"]["name"]
+    if not url:
+        raise WorkloadFailed(
+            f"service {name!r} does not answer yet", next_step=f"see shipway get service {name} -o wide"
+        )
+    return str(url).rstrip("/") + path_for(service, body)
 
 
-def path_for(service: Mapping[str, Any], body: bytes) -> str:
+def checked(service: Object, answer: Answer) -> Answer:
+    """The answer. Raises WorkloadFailed with what the server said of an error."""
+    if not 200 <= answer.status < 300:
+        raise WorkloadFailed(f"{service['metadata']['name']} answered {answer.status}: {_reason(answer)}")
+    return answer
+
+
+def path_for(service: Object, body: bytes) -> str:
     """Where a body goes: the Open Inference Protocol's infer for a model and a body with ``inputs``, else /predict."""
     is_model = bool(service["spec"].get("model"))
     return f"/v2/models/{service['metadata']['name']}/infer" if is_model and is_protocol(body) else "/predict"
@@ -70,7 +64,7 @@ def zeros(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"inputs": inputs} if inputs else None
 
 
-def curl(service: Mapping[str, Any], sample: Path | None) -> str:
+def curl(service: Object, sample: Path | None) -> str:
     """A curl line for a service that is up; with the project's ``sample.json`` where there is one."""
     url = service["status"]["url"].rstrip("/")
     if sample is not None and sample.is_file():
@@ -92,3 +86,11 @@ def _sample_of(model: str) -> dict[str, Any] | None:
         return zeros(json.loads(answer.text)) if answer.status == 200 else None
     except (EnvironmentFault, ValueError, KeyError, TypeError):
         return None  # the line to paste is a courtesy: the metadata of an odd server must not fail an up
+
+
+def _reason(answer: Answer) -> str:
+    """The ``error`` of a JSON answer, as the Open Inference Protocol has it; else the text."""
+    try:
+        return str(json.loads(answer.text)["error"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text.strip()

@@ -7,16 +7,14 @@ the version before while the job that will move the champion runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from shipway.cli.tables import condition, numbers, parse_time
+from shipway.deploy.documents import Key, Object, condition, numbers, parse_time
 
-Object = Mapping[str, Any]
-Key = tuple[str, str]  # kind, name
-State = Literal["waiting", "running", "done", "cached", "failed", "kept"]
+State = Literal["waiting", "running", "retrying", "done", "cached", "failed", "kept"]
 
 RETRAIN = "shipway.dev/retrain"
 RETRY = "shipway.dev/retry"
@@ -57,6 +55,19 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """One metric value of a running job."""
+
+    job: str
+    name: str
+    value: float
+    step: int | None = None
+
+
+Show = Callable[[Progress, list[Point]], None]  # is called with the present state, and the points since the last call
+
+
+@dataclass(frozen=True, slots=True)
 class _Judged:
     steps: tuple[Step, ...]
     settled: bool = False
@@ -78,7 +89,7 @@ def progress(objects: Iterable[Object], wanted: Iterable[tuple[str, str, int]], 
     judged = []
     for kind, name, generation in sorted(wanted, key=lambda one: (_ORDER.index(one[0]), one[1])):
         obj = world.objects.get((kind, name))
-        one = _missing((kind, name)) if obj is None else _judge(obj, generation, world)
+        one = _missing((kind, name)) if obj is None else _with_setback(obj, _judge(obj, generation, world))
         judged.append(one)
     return Progress(
         steps=tuple(step for one in judged for step in one.steps),
@@ -90,6 +101,12 @@ def progress(objects: Iterable[Object], wanted: Iterable[tuple[str, str, int]], 
 def follows(kind: str) -> bool:
     """Whether ``up`` waits for objects of this kind."""
     return kind in _ORDER
+
+
+def failed(obj: Object) -> bool:
+    """Whether an object of a kind that ``up`` tries again says that it failed."""
+    type_ = {"ModelJob": "Complete", "ModelService": "RolledOut"}.get(obj["kind"], "")
+    return bool(condition(obj, type_).get("status") == "False")
 
 
 def _missing(key: Key) -> _Judged:
@@ -109,6 +126,19 @@ def _judge(obj: Object, generation: int, world: _World) -> _Judged:
     if model:
         world.makers.setdefault(model, []).append(judged)
     return judged
+
+
+def _with_setback(obj: Object, judged: _Judged) -> _Judged:
+    """While the hub itself fails at the object, what is waited for says so: it may take until somebody acts."""
+    setback = condition(obj, "Reconciled")
+    if judged.settled or setback.get("status") != "False":
+        return judged
+    detail = f"the hub fails at it: {_first_line(setback)}"
+    steps = (
+        replace(one, state="retrying", detail=detail) if one.state in ("waiting", "running") else one
+        for one in judged.steps
+    )
+    return replace(judged, steps=tuple(steps))
 
 
 def _key(obj: Object) -> Key:
@@ -133,7 +163,7 @@ def _job(obj: Object, world: _World) -> _Judged:
         return _Judged((Step(key, verb, "waiting"),))
     took = _elapsed(run.get("startedAt"), run.get("finishedAt"), world.now)
     if complete["status"] == "Unknown":
-        return _Judged(_running_job(key, verb, spec, status, complete, took))
+        return _Judged(_running_job(key, verb, spec, status, complete, took, world.now))
     if complete["status"] == "False":
         failed = Step(key, verb, "failed", _first_line(complete), took)
         failure = Failure(
@@ -149,7 +179,7 @@ def _job(obj: Object, world: _World) -> _Judged:
 
 
 def _running_job(
-    key: Key, verb: str, spec: Object, status: Object, complete: Object, took: float | None
+    key: Key, verb: str, spec: Object, status: Object, complete: Object, took: float | None, now: datetime
 ) -> tuple[Step, ...]:
     if status.get("phase") == "Packing":
         trained = Step(key, verb, "done", numbers(status.get("metrics", {})), took)
@@ -162,8 +192,16 @@ def _running_job(
     if complete["reason"] == "Preparing":
         detail = _first_line(complete)
     if complete["reason"] == "BackOff":
-        detail = f"tries again soon: {_first_line(complete)}"
+        return (Step(key, verb, "retrying", _back_off(spec, status, complete, now), took),)
     return (Step(key, verb, "running", detail, took),)
+
+
+def _back_off(spec: Object, status: Object, complete: Object, now: datetime) -> str:
+    """``attempt 1 of 3 failed, the next one in 2 s: Error: exited with code 3``."""
+    run = status.get("run") or {}
+    left = max(0.0, -(_elapsed(run.get("retryAt"), None, now) or 0.0))
+    attempt = f"attempt {run.get('attempt', 1)} of {spec.get('retries', 0) + 1}"
+    return f"{attempt} failed, the next one in {left:.0f} s: {_first_line(complete)}"
 
 
 def _ended_job(obj: Object, verb: str, complete: Object, took: float | None, world: _World) -> _Judged:

@@ -1,0 +1,76 @@
+# Written by scripts/twins.py from apply_async.py: change that one, and run `make twins`.
+"""A project into the hub: the snapshots that it lacks, then the objects."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from shipway.client import HubClient
+from shipway.deploy.applied import Annotations, Applied, document
+from shipway.deploy.progress import RETRAIN, RETRY, failed
+from shipway.deploy.world import World
+from shipway.errors import HubUnreachable, NotFound
+from shipway.kinds import Object
+from shipway.project import Project
+
+
+def upload_missing(hub: HubClient, project: Project) -> int:
+    """Upload the snapshots that the hub does not have; how many."""
+    count = 0
+    for digest, snapshot in project.snapshots.items():
+        try:
+            hub.get(f"/v1/artifacts/{digest}")
+        except NotFound:
+            count += 1
+            with ExitStack() as stack:
+                tar = stack.enter_context(snapshot.open())
+                length = tar.seek(0, os.SEEK_END)
+                tar.seek(0)
+                hub.upload(f"/v1/artifacts/{digest}", tar, length, content_type="application/x-tar")
+    return count
+
+
+def apply_objects(hub: HubClient, objects: Iterable[Object], annotations: Mapping[str, Annotations]) -> list[Applied]:
+    """Apply them together; ``annotations`` are added by kind."""
+    documents = [document(one, annotations.get(one.kind, {})) for one in objects]
+    answer = hub.post("/v1/apply", {"objects": documents})
+    return [Applied(one["result"], one["object"]) for one in answer["results"]]
+
+
+def bring(
+    hub: HubClient, project: Project, *, retrain: bool, revive: Callable[[], object]
+) -> tuple[list[Applied], World]:
+    """Upload and apply for ``up``, and read what the hub has.
+
+    One that dies meanwhile is started again by ``revive``: applying twice is applying once.
+    """
+    token = datetime.now(UTC).isoformat()
+    try:
+        return _brought(hub, project, retrain=retrain, token=token), World.of(hub)
+    except HubUnreachable:
+        revive()
+        again = _brought(hub, project, retrain=retrain, token=token)
+        # The first answer is lost: whatever it changed counts as changed.
+        return [replace(one, result="configured") for one in again], World.of(hub)
+
+
+def _brought(hub: HubClient, project: Project, *, retrain: bool, token: str) -> list[Applied]:
+    """``token`` names this request to run again: repeated, it asks for nothing more.
+
+    What failed the last time and did not change is asked for once more: who calls ``up`` again after mending
+    something outside of the project expects a try, not the old message.
+    """
+    upload_missing(hub, project)
+    applied = apply_objects(hub, project.objects, {"ModelJob": {RETRAIN: token}} if retrain else {})
+    if any(one.result != "unchanged" for one in applied):
+        return applied
+    again = {one.key for one in applied if failed(one.object)}
+    objects = [one for one in project.objects if one.key in again]
+    if not objects:
+        return applied
+    tried = apply_objects(hub, objects, {"ModelJob": {RETRAIN: token}, "ModelService": {RETRY: token}})
+    return [one for one in applied if one.key not in again] + tried

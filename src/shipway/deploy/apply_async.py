@@ -1,0 +1,78 @@
+"""A project into the hub: the snapshots that it lacks, then the objects."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from shipway.async_client import AsyncHubClient
+from shipway.deploy.applied import Annotations, Applied, document
+from shipway.deploy.progress import RETRAIN, RETRY, failed
+from shipway.deploy.world_async import AsyncWorld
+from shipway.errors import HubUnreachable, NotFound
+from shipway.kinds import Object
+from shipway.project import Project
+
+
+async def upload_missing(hub: AsyncHubClient, project: Project) -> int:
+    """Upload the snapshots that the hub does not have; how many."""
+    count = 0
+    for digest, snapshot in project.snapshots.items():
+        try:
+            await hub.get(f"/v1/artifacts/{digest}")
+        except NotFound:
+            count += 1
+            with ExitStack() as stack:
+                tar = await asyncio.to_thread(stack.enter_context, snapshot.open())
+                length = tar.seek(0, os.SEEK_END)
+                tar.seek(0)
+                await hub.upload(f"/v1/artifacts/{digest}", tar, length, content_type="application/x-tar")
+    return count
+
+
+async def apply_objects(
+    hub: AsyncHubClient, objects: Iterable[Object], annotations: Mapping[str, Annotations]
+) -> list[Applied]:
+    """Apply them together; ``annotations`` are added by kind."""
+    documents = [document(one, annotations.get(one.kind, {})) for one in objects]
+    answer = await hub.post("/v1/apply", {"objects": documents})
+    return [Applied(one["result"], one["object"]) for one in answer["results"]]
+
+
+async def bring(
+    hub: AsyncHubClient, project: Project, *, retrain: bool, revive: Callable[[], Awaitable[object]]
+) -> tuple[list[Applied], AsyncWorld]:
+    """Upload and apply for ``up``, and read what the hub has.
+
+    One that dies meanwhile is started again by ``revive``: applying twice is applying once.
+    """
+    token = datetime.now(UTC).isoformat()
+    try:
+        return await _brought(hub, project, retrain=retrain, token=token), await AsyncWorld.of(hub)
+    except HubUnreachable:
+        await revive()
+        again = await _brought(hub, project, retrain=retrain, token=token)
+        # The first answer is lost: whatever it changed counts as changed.
+        return [replace(one, result="configured") for one in again], await AsyncWorld.of(hub)
+
+
+async def _brought(hub: AsyncHubClient, project: Project, *, retrain: bool, token: str) -> list[Applied]:
+    """``token`` names this request to run again: repeated, it asks for nothing more.
+
+    What failed the last time and did not change is asked for once more: who calls ``up`` again after mending
+    something outside of the project expects a try, not the old message.
+    """
+    await upload_missing(hub, project)
+    applied = await apply_objects(hub, project.objects, {"ModelJob": {RETRAIN: token}} if retrain else {})
+    if any(one.result != "unchanged" for one in applied):
+        return applied
+    again = {one.key for one in applied if failed(one.object)}
+    objects = [one for one in project.objects if one.key in again]
+    if not objects:
+        return applied
+    tried = await apply_objects(hub, objects, {"ModelJob": {RETRAIN: token}, "ModelService": {RETRY: token}})
+    return [one for one in applied if one.key not in again] + tried

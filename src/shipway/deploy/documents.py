@@ -1,0 +1,35 @@
+"""Objects as JSON, as the hub sends them: the few looks at them that several readers share. Pure, and no pydantic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+Object = Mapping[str, Any]
+Key = tuple[str, str]  # kind, name
+
+OBJECTS = "/apis/shipway.dev/v1alpha1"
+FRAME = "\x1eshipway-"  # how a metric line of a log begins (docs/contract.md)
+
+
+def key_of(obj: Object) -> Key:
+    """``(kind, name)`` of an object."""
+    return obj["kind"], obj["metadata"]["name"]
+
+
+def condition(obj: Object, type_: str) -> Mapping[str, Any]:
+    """The condition of that type, or an empty one."""
+    conditions = obj.get("status", {}).get("conditions", ())
+    return next((one for one in conditions if one["type"] == type_), {})
+
+
+def parse_time(text: str) -> datetime:
+    """An ISO time as the hub writes it, with its timezone."""
+    parsed = datetime.fromisoformat(text)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def numbers(values: Mapping[str, float]) -> str:
+    """``accuracy 0.9722, loss 0.1``."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())

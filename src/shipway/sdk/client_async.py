@@ -1,0 +1,284 @@
+"""A hub, for Python code: objects, logs, curves, predictions.
+
+Every method raises HubUnreachable when no hub answers (or none can be started: EnvironmentFault), and Refused when
+another user's program listens on the home's socket. All errors are of :mod:`shipway.errors`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast, overload
+from urllib.parse import quote, urlencode
+
+from shipway import hub_process, settings
+from shipway.async_client import AsyncHubClient, call
+from shipway.client import HubClient
+from shipway.deploy.applied import followed
+from shipway.deploy.apply_async import apply_objects, bring, upload_missing
+from shipway.deploy.documents import FRAME, OBJECTS
+from shipway.deploy.follow_async import follow
+from shipway.deploy.nouns import Noun
+from shipway.deploy.progress import Show
+from shipway.deploy.requests import checked, url_for
+from shipway.deploy.result import Result, failure_text
+from shipway.deploy.world_async import AsyncWorld
+from shipway.errors import NotFound, WorkloadFailed
+from shipway.kinds import Model, ModelJob, ModelService, Object
+from shipway.project import Project, declared, from_objects, read
+from shipway.sdk import waiting
+from shipway.sdk.arguments import Applicable, Kind, data_of, noun_of
+from shipway.sdk.deployment_async import AsyncDeployment
+from shipway.sdk.inference import body_of, value_of
+from shipway.sdk.notebook import live
+from shipway.sdk.runs_async import metrics_of_job
+from shipway.sdk.values import Change, LogLine, Metrics
+from shipway.sdk.views import view
+
+K = TypeVar("K", bound=Object)
+
+_DISPLAY_TIMEOUT = 5.0  # seconds that the card of an object in a notebook waits for the hub
+_TICK = 1.0  # seconds of a watch's silence after which a deadline is looked at
+
+
+class AsyncClient:
+    """The hub of this home (``SHIPWAY_HOME``), or one at ``url`` (``http://127.0.0.1:PORT``) with its ``token``.
+
+    The home's hub is started when it is needed and none runs; with ``start=False`` it never is. Nothing is sent before
+    the first call, and nothing is held between two: tasks and threads may share a client. Raises UserError when
+    ``SHIPWAY_HOME`` or ``SHIPWAY_GATEWAY_PORT`` cannot be used.
+    """
+
+    def __init__(self, url: str | None = None, *, token: str | None = None, start: bool = True) -> None:
+        home = settings.read() if url is None else None
+        socket = home.hub_socket if home is not None else None
+        self._home = home if start else None
+        self._hub = AsyncHubClient(socket, url, token)
+        self._shown = HubClient(socket, url, token, timeout=_DISPLAY_TIMEOUT)
+
+    # -- objects
+
+    @overload
+    async def get(self, kind: type[K], name: str) -> K: ...
+    @overload
+    async def get(self, kind: str, name: str) -> Object: ...
+    async def get(self, kind: Kind, name: str) -> Object:
+        """One object. ``kind`` is a class (``ModelJob``) or a word (``"job"``). Raises NotFound, UserError."""
+        hub = await self._connected()
+        return self._view(await hub.get(_path(noun_of(kind), name)))
+
+    @overload
+    async def list(self, kind: type[K]) -> Sequence[K]: ...
+    @overload
+    async def list(self, kind: str | None = None) -> Sequence[Object]: ...
+    async def list(self, kind: Kind | None = None) -> Sequence[Object]:
+        """All objects of a kind, or of all kinds, by name. Raises UserError."""
+        hub = await self._connected()
+        answer = await hub.get(_path(noun_of(kind)))
+        return [self._view(one) for one in answer["items"]]
+
+    async def apply(self, what: Applicable) -> Sequence[Object]:
+        """Give objects to the hub, and do not wait; as the hub has them then.
+
+        ``what``: a folder with a shipway.yaml, a YAML file, an object, a dict of one, or several of them. Files that
+        objects name are relative to the file's folder, or to the working directory. Raises InvalidObject, NotFound,
+        UserError, Conflict.
+        """
+        project = await self._project(what)
+        hub = await self._connected()
+        await upload_missing(hub, project)
+        return [self._view(one.object) for one in await apply_objects(hub, project.objects, {})]
+
+    async def delete(self, kind: Kind, name: str, *, missing_ok: bool = False) -> None:
+        """Delete an object; returns when it is gone, and no process of it is left. Raises NotFound, UserError."""
+        noun, hub = noun_of(kind), await self._connected()
+        try:
+            deleted = await hub.delete(_path(noun, name))
+        except NotFound:
+            if not missing_ok:
+                raise
+            return
+        world = await AsyncWorld.of(hub, _path(noun))
+        uid = deleted["metadata"]["uid"]  # of another, when somebody made it anew meanwhile
+        while world.objects.get((noun.kind, name), {}).get("metadata", {}).get("uid") == uid:
+            await _next(world)
+
+    @overload
+    def watch(self, kind: type[K], *, since: int | None = None) -> AsyncGenerator[Change[K], None]: ...
+    @overload
+    def watch(self, kind: str | None = None, *, since: int | None = None) -> AsyncGenerator[Change[Object], None]: ...
+    async def watch(self, kind: Kind | None = None, *, since: int | None = None) -> AsyncGenerator[Change[Any], None]:
+        """Changes as they come, without end: first the present objects as ADDED, or those after ``since`` alone.
+
+        Raises NotFound when ``since`` is older than what the hub keeps, UserError.
+        """
+        hub, path = await self._connected(), _path(noun_of(kind))
+        if since is None:
+            world = await AsyncWorld.of(hub, path)
+            for document in world.objects.values():
+                yield Change("ADDED", self._view(document), world.version)
+            since = world.version
+        async with aclosing(hub.stream(f"{path}?{urlencode({'watch': 'true', 'since': since})}")) as events:
+            async for event, data in events:
+                if event == "change":
+                    yield Change(data["type"], self._view(data["object"]), data["version"])
+
+    @overload
+    async def wait(self, kind: type[K], name: str, condition: str = "", *, timeout: float | None = None) -> K: ...
+    @overload
+    async def wait(self, kind: str, name: str, condition: str = "", *, timeout: float | None = None) -> Object: ...
+    async def wait(self, kind: Kind, name: str, condition: str = "", *, timeout: float | None = None) -> Object:
+        """Until the object's condition is true for what was applied last; the object then.
+
+        ``condition`` is by default Complete of a job, RolledOut of a service, Ready of others. Raises WorkloadFailed,
+        with the end of its log, when a job or a rollout failed, and when ``timeout`` seconds are over; NotFound when
+        there is no such object or it was deleted, UserError.
+        """
+        noun, hub = noun_of(kind), await self._connected()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        world = await AsyncWorld.of(hub, _path(noun))
+        while True:
+            present = waiting.found(noun.kind, name, world.objects)
+            if waiting.over(present, condition):
+                return self._view(present)
+            if deadline is not None and time.monotonic() > deadline:
+                raise waiting.too_late(present, condition, timeout)
+            await _next(world)
+
+    # -- what runs
+
+    async def up(
+        self,
+        path: str | Path = ".",
+        *,
+        retrain: bool = False,
+        timeout: float | None = None,
+        on_progress: Show | None = None,
+    ) -> AsyncDeployment:
+        """Train, version and deploy what a folder with a shipway.yaml (or such a file) declares, until it answers.
+
+        Nothing that is unchanged is done again; ``retrain`` runs its jobs all the same. ``on_progress`` is called with
+        every state and the new metric points; without one a notebook shows a card. Raises InvalidObject,
+        NotFound and UserError for what is declared, and WorkloadFailed with the end of the log when a job, its
+        gate or a rollout failed, or when ``timeout`` seconds are over (the work goes on).
+        """
+        project = await asyncio.to_thread(read, Path(path))
+        hub = await self._connected()
+        applied, world = await bring(hub, project, retrain=retrain, revive=self._connected)
+        changed = {one.key for one in applied if one.result != "unchanged"}
+        show = on_progress or live()
+        state = await follow(hub, world, followed(applied), changed, show, timeout, self._connected)
+        if state.failures:
+            raise WorkloadFailed("\n\n".join(failure_text(one) for one in state.failures))
+        result = Result(state, world.objects, tuple(one.key for one in applied), not changed)
+        names = dict.fromkeys(one.partition(":")[0] for one in result.references)
+        models = [world.objects["Model", name] for name in names if ("Model", name) in world.objects]
+        return AsyncDeployment(
+            jobs=tuple(cast(ModelJob, self._view(one)) for one in result.of("ModelJob")),
+            models=tuple(cast(Model, self._view(one)) for one in models),
+            services=tuple(cast(ModelService, self._view(one)) for one in result.of("ModelService")),
+            versions=tuple(result.references),
+            up_to_date=result.unchanged,
+            _predict=self.predict,
+        )
+
+    async def down(self, path: str | Path | None = None) -> Sequence[str]:
+        """Stop the jobs and services of a project, or everything of the home; ``KIND/NAME`` of what was stopped.
+
+        Returns when no process is left; models are kept. Raises InvalidObject, NotFound, UserError.
+        """
+        request: dict[str, object] = {"all": True}
+        if path is not None:
+            objects = await asyncio.to_thread(declared, Path(path))
+            keys = [{"kind": one.kind, "name": one.name} for one in objects if one.kind in ("ModelJob", "ModelService")]
+            if not keys:
+                return []
+            request = {"objects": keys}
+        hub = await self._connected()
+        answer = await hub.post("/v1/down", request)
+        return [str(one) for one in answer["deleted"]]
+
+    async def predict(self, service: str | ModelService, data: Any, *, timeout: float = 60.0) -> Any:
+        """Ask a service through the gateway; its answer as Python values.
+
+        ``data`` for a model: rows as lists, an array, a frame, or a dict of columns by input name; the answer is what
+        the model gave, without the envelope. A request of the Open Inference Protocol (a dict with a list ``inputs``)
+        is sent and answered as it is, and so is all that goes to a server of your own (to ``/predict``, as JSON).
+        Raises WorkloadFailed with the server's message when it answers with an error or nothing of it is ready,
+        EnvironmentFault when nobody answers, NotFound, UserError.
+        """
+        hub = await self._connected()
+        name = service if isinstance(service, str) else service.name
+        document = await hub.get(_path(noun_of(ModelService), name))
+        body = body_of(document, data)
+        answer = await call("POST", url_for(document, body), body, timeout)
+        return value_of(document, checked(document, answer))
+
+    async def logs(
+        self, kind: Kind, name: str, *, follow: bool = False, tail: int | None = None
+    ) -> AsyncGenerator[LogLine, None]:
+        """What a job or a service printed, oldest first; ``tail``: the last lines only.
+
+        ``follow`` goes on until it ends. Raises NotFound when it does not exist or never ran, Refused for kinds without
+        a log, UserError.
+        """
+        noun, hub = noun_of(kind), await self._connected()
+        query = {"follow": str(follow).lower(), **({} if tail is None else {"tail": tail})}
+        path = f"/v1/logs/{noun.plural}/{quote(name, safe='')}?{urlencode(query)}"
+        async with aclosing(hub.stream(path)) as events:
+            async for event, line in events:
+                if event == "line":
+                    at = datetime.fromisoformat(line["at"])
+                    text = line["text"].removeprefix(FRAME)
+                    yield LogLine(text, at, line["workload"], line["replica"], line["stream"])
+
+    async def metrics(self, job: str | ModelJob) -> Metrics:
+        """The curves of a job: of the run that made its version, or of the latest one. Raises NotFound."""
+        hub = await self._connected()
+        name = job if isinstance(job, str) else job.name
+        return await metrics_of_job(hub, await hub.get(_path(noun_of(ModelJob), name)))
+
+    async def why(self, kind: Kind, name: str) -> Mapping[str, Any]:
+        """Why an object is as it is: ``lines`` of what happened, what holds ``now``, and what to do ``next``.
+
+        It is the JSON of ``shipway why -o json`` (docs/explain.md). Also of an object that was deleted. Raises
+        NotFound when the journal knows nothing of it, UserError.
+        """
+        hub = await self._connected()
+        story: Mapping[str, Any] = await hub.get(f"/v1/why/{noun_of(kind).plural}/{quote(name, safe='')}")
+        return story
+
+    # -- below
+
+    async def _connected(self) -> AsyncHubClient:
+        """The hub, which is started when none runs: one may have ended, or been replaced, since the last call."""
+        if self._home is not None:
+            await asyncio.to_thread(hub_process.ensure, self._home)
+        return self._hub
+
+    async def _project(self, what: Applicable) -> Project:
+        if isinstance(what, str | Path):
+            return await asyncio.to_thread(read, Path(what))
+        return await asyncio.to_thread(from_objects, data_of(what), Path())
+
+    def _view(self, document: Mapping[str, Any]) -> Object:
+        return view(document, self._shown)
+
+
+async def _next(world: AsyncWorld) -> None:
+    """Until something changed, or a tick is over."""
+    try:
+        async with aclosing(world.changes(wait=_TICK)) as changes:
+            async for _ in changes:
+                return
+    except NotFound:  # the watch fell behind what the hub keeps
+        await world.read()
+
+
+def _path(noun: Noun | None, name: str | None = None) -> str:
+    parts = [OBJECTS, *([noun.plural] if noun else []), *([quote(name, safe="")] if name is not None else [])]
+    return "/".join(parts)
