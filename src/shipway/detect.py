@@ -7,28 +7,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from shipway import formats
 from shipway.errors import Refused, UserError
 from shipway.project import FILE
 
-LOOKED_FOR = "train.py, app.py or a model file (*.joblib, *.skops, *.onnx, *.pkl)"
+LOOKED_FOR = "train.py, app.py or a model file (*.joblib, *.skops, *.onnx, *.pt, *.keras, *.safetensors, ...)"
 
-_MODEL_SUFFIXES = (".joblib", ".skops", ".onnx", ".pkl")
 _LARGEST_CODE = 1 << 20  # bytes; more is no code that a person wrote
 
 _PREDICTOR_CLASS = re.compile(r"^class\s+(\w+)\s*\(\s*(?:\w+\.)?Predictor\s*\)", re.MULTILINE)
 _ANY_CLASS = re.compile(r"^class\s+(\w+)", re.MULTILINE)
 _ASGI_OBJECT = re.compile(r"^(\w+)(?:\s*:\s*\w+)?\s*=\s*(?:\w+\.)?(?:FastAPI|Starlette|Litestar|Quart)\(", re.MULTILINE)
 _FLASK_OBJECT = re.compile(r"^(\w+)(?:\s*:\s*\w+)?\s*=\s*(?:\w+\.)?Flask\(", re.MULTILINE)
+_OTHER_LIBRARY = re.compile(r"^\s*(?:import|from)\s+(keras|tensorflow|torch)\b", re.MULTILINE)
 _READS_PORT = re.compile(r"""["']PORT["']""")  # as a variable's name; a comment that tells of $PORT reads nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What matters of a folder: its name, the text of its Python files, the names of its model files."""
+    """What matters of a folder: its name, the text of its Python files, its model files with their formats (the one
+    that would be served first)."""
 
     name: str
     code: Mapping[str, str]
-    models: tuple[str, ...] = ()
+    models: tuple[tuple[str, str], ...] = ()
 
 
 def look(folder: Path) -> Found:
@@ -41,8 +43,8 @@ def look(folder: Path) -> Found:
         for one in files
         if one.suffix == ".py" and one.stat().st_size <= _LARGEST_CODE
     }
-    models = tuple(one.name for one in files if one.suffix in _MODEL_SUFFIXES)
-    return Found(object_name(folder.resolve().name), code, models)
+    models = formats.models({one.name: _head(one) for one in files if not one.name.startswith(".")})
+    return Found(object_name(folder.resolve().name), code, tuple(models))
 
 
 def write(folder: Path) -> Path:
@@ -71,8 +73,7 @@ def propose(found: Found) -> str:
     elif "app.py" in found.code:
         parts = [_server(found)]
     elif found.models:
-        files = ", ".join(f'"{one}"' for one in found.models[:1])
-        parts = [_MODEL.format(name=found.name, files=files), _serve(found, own_pickle=_is_pickle(found.models[0]))]
+        parts = [_import(found), _serve(found)]
     else:
         raise UserError(
             f"nothing here that could be served or trained: looked for {LOOKED_FOR}",
@@ -81,15 +82,32 @@ def propose(found: Found) -> str:
     return _HEAD + "---\n".join(parts)
 
 
-def _is_pickle(file: str) -> bool:
-    return file.endswith((".joblib", ".pkl"))
+def _head(file: Path) -> bytes:
+    with file.open("rb") as content:
+        return content.read(formats.HEAD)
 
 
-def _serve(found: Found, own_pickle: bool = False) -> str:
+def _import(found: Found) -> str:
+    """The Model of the best file; of all files of its format, where a predictor knows what to do with several."""
+    file, format = found.models[0]
+    if not formats.is_served(format) and "predictor.py" not in found.code:
+        raise UserError(
+            f"{file} is a {format} model, and opening one takes a predictor",
+            next_step="write a predictor.py, a class Mine(shipway.Predictor) with load(self, model_dir) and "
+            "predict(self, x); or save the model as ONNX",
+        )
+    several = [name for name, other in found.models if other == format and not formats.is_served(format)] or [file]
+    return _MODEL.format(name=found.name, files=", ".join(f'"{one}"' for one in several))
+
+
+def _serve(found: Found) -> str:
     lines = _SERVICE.format(name=found.name)
     if "predictor.py" in found.code:
         lines += f"  predictor: predictor.py:{_predictor_class(found.code['predictor.py'])}\n"
-    if own_pickle:
+    elif library := _OTHER_LIBRARY.search(found.code.get("train.py", "")):
+        lines += f"  # predictor: predictor.py:Mine   # what {library[1]} saves takes one, unless it is ONNX\n"
+    imported = "train.py" not in found.code and found.models
+    if imported and formats.is_served(found.models[0][1]) and formats.is_pickle(found.models[0][1]):
         lines += "  allowPickle: true   # loading a pickle runs the code in it: only for files that you made\n"
     return lines
 

@@ -85,7 +85,7 @@ class Materials:
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._layout.open_blob(layer) as blob, target.open("xb") as out:
             shutil.copyfileobj(blob, out, CHUNK)
-        target.chmod(0o755 if modelpack.is_executable(layer) else 0o644)
+        target.chmod(0o700 if modelpack.is_executable(layer) else 0o600)
 
     def _is_whole(self, folder: Path) -> bool:
         try:
@@ -110,7 +110,7 @@ def _stamps(folder: Path) -> dict[str, list[int]]:
 
 def _make_read_only(folder: Path) -> None:
     for path in [folder, *folder.rglob("*")]:
-        path.chmod(0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444)
+        path.chmod(0o500 if path.is_dir() or path.stat().st_mode & 0o100 else 0o400)
 
 
 def _remove(folder: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import tarfile
 from typing import BinaryIO
 
+from shipway.errors import Corrupt, NotFound
 from shipway.oci import EMPTY_CONFIG, EMPTY_CONFIG_BYTES, Digest, Index, Layout, Manifest
 
 ARTIFACT_TYPE = "application/vnd.shipway.source.v1"
@@ -35,5 +38,22 @@ class Snapshots:
             self._layout.put_manifest(Manifest(EMPTY_CONFIG, (blob,), ARTIFACT_TYPE), tag=tag_of(wanted))
         return wanted
 
+    def files(self, digest: str) -> dict[str, str]:
+        """The files of a snapshot, name to sha256 of the content. Raises NotFound when it is gone."""
+        wanted = Digest(digest)
+        if not self.has(digest):
+            raise NotFound(f"the snapshot {digest} is not kept any more")
+        try:
+            with tarfile.open(self._layout.blob_path(wanted), mode="r:") as tar:
+                return {one.name: _content(tar, one) for one in tar if one.isfile()}
+        except (OSError, tarfile.TarError) as error:
+            raise Corrupt(f"the snapshot {digest} cannot be read: {error}") from error
+
     def _holds(self, index: Index, digest: Digest) -> bool:
         return tag_of(digest) in index.tags
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    content = tar.extractfile(member)
+    assert content is not None  # it is a file
+    return hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from shipway import formats
 from shipway.errors import Corrupt, NotFound, UserError
 from shipway.kinds import ModelVersion
-from shipway.models import formats, modelpack
+from shipway.models import modelpack
 from shipway.models.lineage import Lineage
 from shipway.models.modelpack import Packed
 from shipway.oci import Descriptor, Digest, Index, Layout
 from shipway.ports import Clock
 from shipway.snapshot import SnapshotFile, walk
+
+Numbers = Mapping[int, Descriptor]
 
 _TAG = re.compile(r"([a-z][-a-z0-9]*):([1-9][0-9]*)")
 
@@ -25,6 +29,7 @@ class Versions:
         self._layout = layout
         self._clock = clock
         self._read: dict[Digest, Packed] = {}  # manifests never change: read once, verified then
+        self._sorted: tuple[Index, Mapping[str, Numbers]] | None = None  # the index that was asked last, by model
 
     def pack(self, name: str, folder: Path, lineage: Lineage) -> ModelVersion:
         """Make the files of ``folder`` the next version of ``name``, visible whole or not at all.
@@ -52,36 +57,27 @@ class Versions:
             existing = self._find(edit.index, name, lambda one: _same_run(one, lineage) or _same_import(one, content))
             if existing is not None:
                 return existing
-            number = max(_numbers(edit.index, name), default=0) + 1
+            number = max(self._numbers(edit.index, name), default=0) + 1
             descriptor = self._layout.put_manifest(manifest)
             edit.index = edit.index.with_tag(f"{name}:{number}", descriptor)
         return self._version(number, descriptor)
 
     def list(self, name: str) -> tuple[ModelVersion, ...]:
         """All versions of a model, oldest first; none when there is no such model."""
-        numbers = _numbers(self._layout.index(), name)
+        numbers = self._numbers(self._layout.index(), name)
         return tuple(self._version(number, entry) for number, entry in sorted(numbers.items()))
 
     def names(self) -> tuple[str, ...]:
         """The models that have versions, sorted."""
-        matches = (_TAG.fullmatch(tag) for tag in self._layout.tags())
-        return tuple(sorted({match[1] for match in matches if match}))
+        return tuple(sorted(self._by_name(self._layout.index())))
 
     def lineage(self, name: str, number: int) -> Lineage:
         """What made a version. Raises NotFound."""
-        numbers = _numbers(self._layout.index(), name)
+        numbers = self._numbers(self._layout.index(), name)
         if number not in numbers:
             there = ", ".join(map(str, sorted(numbers))) or "none"
             raise NotFound(f"{name} has no version {number}", next_step=f"Versions of {name}: {there}.")
         return self._packed(numbers[number]).lineage
-
-    def find_fingerprint(self, name: str, fingerprint: str) -> ModelVersion | None:
-        """The newest version that a run with this fingerprint made, whatever its gate said, or None."""
-        return self._find(
-            self._layout.index(),
-            name,
-            lambda one: one.lineage.fingerprint == fingerprint and one.lineage.origin == "job",
-        )
 
     def remove(self, name: str) -> None:
         """Forget a model with all its versions; a model of that name counts from 1 again. Idempotent.
@@ -89,13 +85,26 @@ class Versions:
         The blobs stay, and so do folders that were materialised: what runs goes on.
         """
         with self._layout.edit() as edit:
-            for number in _numbers(edit.index, name):
+            removed = self._numbers(edit.index, name)
+            for number in removed:
                 edit.index = edit.index.without_tag(f"{name}:{number}")
+        for manifest in removed.values():
+            self._read.pop(manifest.digest, None)
 
     def _find(self, index: Index, name: str, matches: Callable[[Packed], bool]) -> ModelVersion | None:
-        newest_first = sorted(_numbers(index, name).items(), reverse=True)
+        newest_first = sorted(self._numbers(index, name).items(), reverse=True)
         found = ((number, entry) for number, entry in newest_first if matches(self._packed(entry)))
         return next((self._version(number, entry) for number, entry in found), None)
+
+    def _numbers(self, index: Index, name: str) -> Numbers:
+        return self._by_name(index).get(name, {})
+
+    def _by_name(self, index: Index) -> Mapping[str, Numbers]:
+        # Every pass over 1,000 models asks for the versions of each: the tags are taken apart once for all of them.
+        known = self._sorted
+        if known is None or known[0] is not index:
+            known = self._sorted = index, _by_name(index)
+        return known[1]
 
     def _put(self, file: SnapshotFile) -> Descriptor:
         blob = self._layout.put_blob(file.path, modelpack.media_type(file.name))
@@ -142,6 +151,9 @@ def _same_import(packed: Packed, content: str | None) -> bool:
     return packed.lineage.origin == "import" and packed.content == content
 
 
-def _numbers(index: Index, name: str) -> dict[int, Descriptor]:
-    matches = ((_TAG.fullmatch(tag), descriptor) for tag, descriptor in index.tags.items())
-    return {int(match[2]): descriptor for match, descriptor in matches if match and match[1] == name}
+def _by_name(index: Index) -> Mapping[str, Numbers]:
+    found: defaultdict[str, dict[int, Descriptor]] = defaultdict(dict)
+    for tag, descriptor in index.tags.items():
+        if match := _TAG.fullmatch(tag):
+            found[match[1]][int(match[2])] = descriptor
+    return dict(found)

@@ -19,19 +19,29 @@ _SUFFIXES = {
     "tensorflow": (".pb",),
     "pytorch": (".pt", ".pth"),
 }
-_RANKS = [*_SUFFIXES, "custom"]
-_SERVED = frozenset({"onnx", "sklearn-skops", "sklearn-joblib"})  # the runtime opens these without a predictor
+_RANKS = [*_SUFFIXES]
+_SERVED = frozenset({"onnx", "sklearn-skops", "sklearn-joblib"})
 _GGUF, _ZIP, _PICKLE = b"GGUF", b"PK\x03\x04", b"\x80"
 
 
 def detect(heads: Mapping[str, bytes]) -> str:
-    """The format of files given as name to first :data:`HEAD` bytes; ``custom`` when none is known.
+    """The format of files given as name to first :data:`HEAD` bytes; ``custom`` when none is known."""
+    return next((format for _, format in models(heads)), "custom")
 
-    It is the format of the file that the runtime will open (runtime/formats.py): the pickle that is loaded must not
-    pass for the ONNX file beside it. Where it would open none, the order of the formats decides.
+
+def models(heads: Mapping[str, bytes]) -> list[tuple[str, str]]:
+    """Name and format of each file that is a model's, the best first; files as in :func:`detect`.
+
+    The first is the file that the runtime will open (runtime/formats.py): the pickle that is loaded must not pass for
+    the ONNX file beside it. Where it would open none, the order of the formats decides.
     """
-    found = [(PurePosixPath(name), _of_file(name, head)) for name, head in heads.items()]
-    return min(found, key=lambda one: _rank(*one), default=(None, "custom"))[1]
+    found = [(name, format) for name, head in heads.items() if (format := _of_file(name, head))]
+    return sorted(found, key=lambda one: (*_rank(PurePosixPath(one[0]), one[1]), one[0]))
+
+
+def is_served(format: str) -> bool:
+    """Whether the runtime opens the format by itself; any other needs a predictor."""
+    return format in _SERVED
 
 
 def is_pickle(format: str) -> bool:
@@ -44,10 +54,10 @@ def _rank(path: PurePosixPath, format: str) -> tuple[bool, bool, int]:
     return not served, served and path.stem != "model", _RANKS.index(format)
 
 
-def _of_file(name: str, head: bytes) -> str:
+def _of_file(name: str, head: bytes) -> str | None:
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == ".bin":  # llama.cpp and PyTorch both call their weights so
         if head.startswith(_GGUF):
             return "gguf"
-        return "pytorch" if head.startswith((_ZIP, _PICKLE)) else "custom"
-    return next((format for format, suffixes in _SUFFIXES.items() if suffix in suffixes), "custom")
+        return "pytorch" if head.startswith((_ZIP, _PICKLE)) else None
+    return next((format for format, suffixes in _SUFFIXES.items() if suffix in suffixes), None)
