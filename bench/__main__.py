@@ -8,13 +8,21 @@ from datetime import datetime
 from bench import measures
 from bench.home import ROOT
 from bench.machine import describe
+from bench.reconcile import reconcile
+from bench.recovery import recovery
 from bench.report import Figure, to_markdown, write
+from bench.status import status
+from bench.store import store
 
 MEASURES = {
     "cli": measures.command_line,
     "up": measures.first_up,
     "rest": measures.at_rest,
     "gateway": measures.gateway,
+    "store": store,
+    "reconcile": reconcile,
+    "recovery": recovery,
+    "status": status,
     "demo": measures.demo,
 }
 

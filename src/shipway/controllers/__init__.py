@@ -11,20 +11,29 @@ from shipway.controllers.job import JobController
 from shipway.controllers.manager import GATEWAY, Manager
 from shipway.controllers.metrics import MetricFollower
 from shipway.controllers.model import ModelController
+from shipway.controllers.objects import Objects
 from shipway.controllers.queue import Queue
 from shipway.controllers.recorder import Recorder
+from shipway.controllers.retention import RETENTION, RetentionController
 from shipway.controllers.service import ServiceController
+from shipway.controllers.setbacks import Setbacks
+from shipway.controllers.stories import Stories
 from shipway.controllers.views import Views
 
 __all__ = [
     "GATEWAY",
+    "RETENTION",
     "GatewayController",
     "JobController",
     "Manager",
     "MetricFollower",
     "ModelController",
+    "Objects",
     "Queue",
     "Recorder",
+    "RetentionController",
     "ServiceController",
+    "Setbacks",
+    "Stories",
     "Views",
 ]

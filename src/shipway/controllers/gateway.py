@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
 
-from shipway.bundle import Observed, Replica, Workload
-from shipway.controllers.recorder import Recorder
+from shipway.bundle import Observed, Workload
+from shipway.controllers.recorder import Recorder, subject_of
+from shipway.controllers.revisions import how_ended
 from shipway.controllers.updates import all_of, update
 from shipway.kinds import Route
+from shipway.kinds.route import shares
 from shipway.ports import Clock, Cluster, Gateway, Store
-from shipway.routing import plan
-from shipway.traffic import GatewayState
+from shipway.routing import in_words, plan, table_version
+from shipway.traffic import GatewayState, RoutingTable
 
 SUBJECT = "Gateway/gateway"
 
 _RETRY = timedelta(milliseconds=200)  # while Envoy starts, or after it died
+
+
+class _Applied:
+    """The table of one pass, as the journal tells of it: worked out once, for however many routes."""
+
+    def __init__(self, table: RoutingTable) -> None:
+        self._table = table
+
+    @cached_property
+    def version(self) -> str:
+        return table_version(self._table)
+
+    @cached_property
+    def replicas(self) -> Mapping[str, int]:
+        """Of each upstream, those that are ready."""
+        return {one.name: len(one.endpoints) for one in self._table.upstreams}
 
 
 @dataclass(slots=True)
@@ -31,7 +52,18 @@ class GatewayController:
     recorder: Recorder
     last: GatewayState = GatewayState(False, "Idle", "no service has a route yet")
     restarts: int = 0  # of Envoy, since it was brought up
+    _told: dict[str, tuple[int, GatewayState]] = field(default_factory=dict)  # routes that say so, by name and version
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def summary(self) -> dict[str, Any]:
+        """For ``/healthz``: where services answer, and whether the gateway serves what was asked for."""
+        return {
+            "url": self.gateway.url("").rstrip("/"),
+            "live": self.last.live,
+            "reason": self.last.reason,
+            "message": self.last.message,
+            "restarts": self.restarts,
+        }
 
     async def reconcile(self, name: str) -> datetime | None:
         """Bring the gateway up to the routes; ``name`` is always the gateway's."""
@@ -46,15 +78,16 @@ class GatewayController:
         seen = observed.get(self.workload.name)
         self._count_restarts(seen)
         # Files first: an Envoy that starts, or starts again, finds them.
-        state = await self.gateway.apply(plan(routes, observed))
+        table = plan(routes, observed)
+        state = await self.gateway.apply(table)
         if routes:
             await self._run(seen)
         if not state.live and state.reason == "Unreachable":
             state = await self._ended(state)
         self.last = state
         self.recorder.decision(SUBJECT, state.reason, state.message)
-        for route in routes:
-            self._mark(route, state)
+        applied = _Applied(table)
+        self._told = {route.name: (self._mark(route, state, applied), state) for route in routes}
         return None if state.live else self.clock.now() + _RETRY
 
     async def _run(self, seen: Observed | None) -> None:
@@ -73,10 +106,10 @@ class GatewayController:
         if seen is None or not self.restarts:
             return
         last = seen.replicas[0]
-        message = f"Envoy ended {_how(last)} and was started again; the connections that it held broke"
+        message = f"Envoy {how_ended(last)} and was started again; the connections that it held broke"
         since = seen.started_at.isoformat() if seen.started_at else None
         data = {"restarts": self.restarts, "since": since, "signal": last.signal, "exitCode": last.exit_code}
-        self.recorder.event(SUBJECT, "GatewayRestarted", message, data)
+        self.recorder.event(SUBJECT, "GatewayRestarted", message, data, about=("restarts", "since"))
 
     async def _ended(self, state: GatewayState) -> GatewayState:
         """A silent gateway whose process has ended says why: in its log, or by its exit."""
@@ -87,7 +120,22 @@ class GatewayController:
         why = seen.tail.strip() or ended[0].message or state.message
         return GatewayState(False, "GatewayEnded", f"Envoy ended: {why}")
 
-    def _mark(self, route: Route, state: GatewayState) -> None:
+    def _record(self, route: Route, applied: _Applied) -> None:
+        """Written when the shares of the traffic have changed, before the route shows them as live."""
+        before, after = shares(route.status.live_backends), shares(route.spec.backends)
+        if before != after:
+            replicas = {name: applied.replicas[name] for name in after if name in applied.replicas}
+            data = {"before": before, "after": after, "replicas": replicas, "table": applied.version}
+            message = f"the traffic of {route.name}: {in_words(before)} -> {in_words(after)}"
+            self.recorder.decision(subject_of(route), "Programmed", message, data)
+
+    def _mark(self, route: Route, state: GatewayState, applied: _Applied) -> int:
+        """Let the route say the state; the version of it that does, 0 when that is still to be seen."""
+        version = route.metadata.resource_version
+        if self._told.get(route.name) == (version, state):
+            return version
+        if state.live:
+            self._record(route, applied)
         now = self.clock.now()
 
         def change(one: Route) -> Route:
@@ -97,10 +145,6 @@ class GatewayController:
             # The gateway confirmed what this pass read; a spec written meanwhile waits for the next one.
             return one.model_copy(update={"status": confirmed.status})
 
-        update(self.store, Route, route.name, change)
-
-
-def _how(ended: Replica) -> str:
-    if ended.signal is not None:
-        return f"by signal {ended.signal}"
-    return "with its supervisor" if ended.exit_code is None else f"with exit code {ended.exit_code}"
+        written = update(self.store, Route, route.name, change)
+        # What was written just now may stand beside a newer spec: only a pass that finds nothing to write knows.
+        return version if written is not None and written.metadata.resource_version == version else 0

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from shipway.bundle import Observed
 from shipway.controllers.metrics import MetricFollower, metrics_of_file
-from shipway.controllers.model import judge_version, rival_of
+from shipway.controllers.model import Cause, judge_version, rival_of
 from shipway.controllers.recorder import Recorder, subject_of
 from shipway.controllers.templates import job_workload, run_prefix, run_workload_name
 from shipway.controllers.updates import is_leaving, update, with_finalizer, without_finalizer
 from shipway.errors import EnvironmentFault, UserError
-from shipway.jobs import Decision, Platform, Seen, Verdict, components, judge, step
+from shipway.jobs import Decision, Earlier, Platform, Seen, Verdict, components, declared, judge, step
 from shipway.kinds import ModelJob, ModelVersion, Run
 from shipway.models import Lineage, Versions
 from shipway.ports import Clock, Cluster, Store
+from shipway.retention import Ended, Retention, surplus
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class JobController:
     platform: Platform
     metrics: MetricFollower
     recorder: Recorder
+    retention: Retention = Retention()
 
     async def reconcile(self, name: str) -> datetime | None:
         """Bring one job nearer to its end."""
@@ -44,32 +47,41 @@ class JobController:
         run = job.status.run
         observed = await self.cluster.observe(run_workload_name(run)) if run is not None else None
         known = await asyncio.to_thread(self.versions.list, job.spec.model) if job.spec.model else ()
-        seen = Seen(components(job.spec, self.platform), known, observed)
-        decision = step(job, seen, self.clock.now())
+        present = components(job.spec, self.platform), declared(job.spec, self.platform)
+        decision = step(job, Seen(*present, known, observed, self._earlier(job, known)), self.clock.now())
         if decision.action not in ("rest", "wait", "run"):
-            self.recorder.decision(subject_of(job), decision.reason, decision.message, decision.data)
+            self._record(job, decision.reason, decision.message, decision.data)
         await self._act(job, decision, observed)
         return decision.wake_at
+
+    def _earlier(self, job: ModelJob, known: tuple[ModelVersion, ...]) -> Earlier | None:
+        """What the last version was made of, for a job that was deleted since and remembers no run."""
+        trained = [one for one in known if one.origin == "job"]
+        if job.status.run is not None or not trained or job.spec.model is None:
+            return None
+        made = self.versions.lineage(job.spec.model, trained[-1].number)
+        written = {"params": made.params, "inputs": made.inputs, "source": made.source}
+        return Earlier(f"{job.spec.model}:{trained[-1].number}", made.components, written)
 
     async def _act(self, job: ModelJob, decision: Decision, observed: Observed | None) -> None:
         run, now = decision.run, self.clock.now()
         match decision.action:
             case "start" if run is not None:
-                await self._stop_runs(job, keep=run_workload_name(run))
+                await self._supersede(job, run_workload_name(run))
                 self._write(job, lambda one: one.mark_started(run, now))
                 await self._run(job, run)
             case "run" | "wait" if run is not None and run.retry_at is None:
                 await self._run(job, run)
                 self._show(job, run, observed)
             case "retry" if run is not None:
-                self._write(job, lambda one: one.mark_retrying(run, decision.reason, decision.message, now))
+                self._write(job, lambda one: one.mark_retrying(run, decision.message, now))
             case "fail" if run is not None:
                 tail, log = (observed.tail, observed.log) if observed else ("", "")
                 self._write(job, lambda one: one.mark_failed(run, decision.reason, decision.message, tail, log, now))
             case "pack" if run is not None and observed is not None:
                 await self._pack(job, run, observed)
             case "reuse":
-                await self._stop_runs(job, keep=run_workload_name(job.status.run) if job.status.run else "")
+                await self._supersede(job, run_workload_name(job.status.run) if job.status.run else "")
                 self._reuse(job, decision)
 
     async def _run(self, job: ModelJob, run: Run) -> None:
@@ -94,6 +106,7 @@ class JobController:
         where = {"environment": observed.environment, "log": observed.log}
         self._write(job, lambda one: one.mark_packing(run, metrics, self.clock.now(), **where))
         if job.spec.model is None:
+            self._record(job, "Succeeded", f"run {run.id}", {"run": run.id, "version": None, "metrics": metrics})
             self._succeed(job, None, Verdict("none", "no model is declared"), metrics, "Succeeded", f"run {run.id}")
             return
         verdict = judge(job.spec.evaluate, metrics, *rival_of(self.store, job))
@@ -107,13 +120,18 @@ class JobController:
         except UserError as error:
             reason = "OutputRefused" if any(output.iterdir()) else "NoOutput"
             message, now = str(error), self.clock.now()
+            self._record(job, reason, message, {"run": run.id, "tail": observed.tail})
             self._write(job, lambda one: one.mark_failed(run, reason, message, observed.tail, observed.log, now))
             return
         except EnvironmentFault as error:
             stuck = error.message
+            self._record(job, "PackingDelayed", stuck, {"run": run.id})
             self._write(job, lambda one: one.mark_packing_stuck(stuck, self.clock.now()))
             raise
-        self._promote(job, version, verdict, f"{job.spec.model}:{version.number} of run {run.id}")
+        reference = f"{job.spec.model}:{version.number}"
+        message, data = f"{reference} of run {run.id}", {"run": run.id, "version": reference, "metrics": metrics}
+        self._record(job, "Succeeded", message, {**data, "digest": version.digest, "size": version.size})
+        self._promote(job, version, verdict, message)
 
     def _reuse(self, job: ModelJob, decision: Decision) -> None:
         version = decision.version
@@ -129,7 +147,9 @@ class JobController:
     ) -> None:
         assert job.spec.model is not None
         listed = self.versions.list(job.spec.model)
-        judge_version(self.store, self.recorder, job.spec.model, listed, version.number, verdict, self.clock.now())
+        cause = Cause(self.recorder.by(subject_of(job)), job.name, version.run, job.metadata.generation)
+        now = self.clock.now()
+        judge_version(self.store, self.recorder, job.spec.model, listed, version.number, verdict, cause, now)
         reason = "CacheHit" if cached else "Succeeded"
         reference = f"{job.spec.model}:{version.number}"
         self._succeed(job, reference, verdict, dict(version.metrics), reason, message)
@@ -146,7 +166,6 @@ class JobController:
         promoted = verdict.promoted if job.spec.evaluate else None
         if not verdict.promoted:
             reason, message = "GateFailed", f"{version} is kept and not rolled out: {verdict.reason}"
-            self.recorder.decision(subject_of(job), reason, message, {"metrics": metrics})
         now = self.clock.now()
         self._write(
             job,
@@ -161,6 +180,10 @@ class JobController:
             ),
         )
 
+    def _record(self, job: ModelJob, reason: str, message: str, data: Mapping[str, Any]) -> None:
+        told = {"job": job.name, "generation": job.metadata.generation, **data}
+        self.recorder.decision(subject_of(job), reason, message, told, once=True)
+
     def _write(self, job: ModelJob, change: Callable[[ModelJob], ModelJob]) -> None:
         # A spec that was applied meanwhile has its own decision: this one must not claim its generation.
         def guarded(present: ModelJob) -> ModelJob:
@@ -169,18 +192,38 @@ class JobController:
 
         update(self.store, ModelJob, job.name, guarded)
 
-    async def _stop_runs(self, job: ModelJob, keep: str) -> list[str]:
-        """Stop the runs that no longer answer the spec; their names."""
+    async def _runs(self, job: ModelJob) -> list[Observed]:
+        """All attempts of all runs that the cluster knows, oldest first."""
         prefix = run_prefix(job)
-        old = [one.name for one in await self.cluster.list() if one.name.startswith(prefix) and one.name != keep]
-        for workload in old:
+        return sorted((one for one in await self.cluster.list() if one.name.startswith(prefix)), key=_place)
+
+    async def _supersede(self, job: ModelJob, keep: str) -> None:
+        """Stop the runs that no longer answer the spec, and forget the oldest of those that have ended."""
+        runs, now, rule = await self._runs(job), self.clock.now(), self.retention.runs
+        has_ended = {one.name for one in runs if one.phase in ("Succeeded", "Failed")}
+        stopped = [one.name for one in runs if one.name not in has_ended and one.name != keep]
+        ended = [Ended(one.name, one.finished_at or now) for one in runs if one.name in has_ended]
+        forgotten = surplus(ended, rule, now, needed=(keep,))
+        for workload in (*stopped, *forgotten):
             await self.cluster.delete(workload)
-        return old
+        if forgotten:
+            message = f"removed what was left of {', '.join(forgotten)}: {rule.in_words('runs')}"
+            data = {"removed": list(forgotten), "ended": len(ended), **asdict(rule)}
+            self.recorder.decision(subject_of(job), "Forgotten", message, data)
 
     async def _remove(self, job: ModelJob) -> None:
-        if not await self._stop_runs(job, keep=""):
+        runs = await self._runs(job)
+        for one in runs:
+            await self.cluster.delete(one.name)
+        if not runs:
             self.recorder.forget(subject_of(job))
             update(self.store, ModelJob, job.name, without_finalizer)
+
+
+def _place(run: Observed) -> tuple[int, int]:
+    # By its number and attempt, not by its time: the clock may have been set back between two runs.
+    number, attempt = run.name.rsplit("-", 2)[1:]
+    return int(number), int(attempt)
 
 
 def _lineage(

@@ -5,26 +5,27 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from shipway.controllers.objects import Objects
 from shipway.controllers.queue import Key, Queue
+from shipway.controllers.retention import RETENTION
 from shipway.controllers.templates import job_of_workload
-from shipway.controllers.updates import all_of, find
+from shipway.controllers.updates import find
 from shipway.errors import NotFound
-from shipway.kinds import Model, ModelService, Object, Revision, Route, split_reference
-from shipway.ports import Cluster, Store
+from shipway.kinds import Model, ModelService, Object, Revision, Route
+from shipway.ports import Cluster
 
 GATEWAY: Key = ("Gateway", "gateway")
 
 
-def keys_of_object(obj: Object, services: list[ModelService]) -> list[Key]:
-    """Which objects to look at when this one changed. Pure."""
+def keys_of_object(obj: Object, objects: Objects) -> list[Key]:
+    """Which objects to look at when this one changed."""
     match obj:
         case Revision():
             return [("ModelService", obj.spec.service)]
         case Route():
             return [GATEWAY, ("ModelService", obj.name)]
         case Model():
-            users = [one for one in services if one.spec.model and split_reference(one.spec.model)[0] == obj.name]
-            return [obj.key, *(one.key for one in users)]
+            return [obj.key, *(one.key for one in objects.of(ModelService, obj.name))]
         case _:
             return [obj.key]
 
@@ -33,18 +34,16 @@ def keys_of_object(obj: Object, services: list[ModelService]) -> list[Key]:
 class Manager:
     """Watches both worlds and feeds the queue; sweeps workloads that nobody owns."""
 
-    store: Store
+    store: Objects
     cluster: Cluster
     queue: Queue
     changed: asyncio.Event = field(default_factory=asyncio.Event)  # set by whoever writes to the store
 
     async def run(self) -> None:
         """Until cancelled."""
-        objects, version = self.store.list()
-        services = [one for one in objects if isinstance(one, ModelService)]
-        for obj in objects:
-            self._add(keys_of_object(obj, services))
+        version = self._add_all()
         self.queue.add(GATEWAY)
+        self.queue.add(RETENTION)
         await self._sweep()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch_store(version))
@@ -56,14 +55,18 @@ class Manager:
             try:
                 for change in self.store.watch(version):
                     version = change.version
-                    self._add(keys_of_object(change.object, all_of(self.store, ModelService)))
+                    self._add(keys_of_object(change.object, self.store))
             except NotFound:
                 # The change log was cut while this task slept (a suspended laptop): look at everything.
-                objects, version = self.store.list()
-                services = [one for one in objects if isinstance(one, ModelService)]
-                for obj in objects:
-                    self._add(keys_of_object(obj, services))
+                version = self._add_all()
             await self.changed.wait()
+
+    def _add_all(self) -> int:
+        """Every object of the store; the version that it has."""
+        objects, version = self.store.list()
+        for obj in objects:
+            self._add(keys_of_object(obj, self.store))
+        return version
 
     async def _watch_cluster(self) -> None:
         async for workload in self.cluster.watch():

@@ -6,13 +6,16 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from shipway.bundle import LogLine
 from shipway.ports import Cluster, Journal, MetricPoint
 
 _LARGEST_STEP = 2**53  # beyond it JSON's numbers, and beyond 2**63 SQLite's, are not exact
+_LARGEST_FILE = 2**20  # bytes; what is longer is cut, and is no JSON then
 FRAME = "\x1eshipway-metrics "
 
 log = logging.getLogger(__name__)
@@ -40,13 +43,20 @@ def parse(line: LogLine, subject: str, run: str) -> list[MetricPoint]:
 def metrics_of_file(folder: Path) -> dict[str, float]:
     """What ``metrics.json`` of an output folder says: for code that knows nothing of Shipway."""
     try:
-        document = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        document = json.loads(_plain_file(folder / "metrics.json"))
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(document, Mapping):
         return {}
     numbers = {str(name): _number(value) for name, value in document.items() if isinstance(value, int | float)}
     return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+
+def _plain_file(path: Path) -> bytes:
+    """A job's code made it: a link would lead out of its folder, and a FIFO would hold the hub for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(_LARGEST_FILE) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
 
 
 def _number(value: float) -> float:
@@ -69,35 +79,67 @@ class MetricFollower:
     def __init__(self, cluster: Cluster, journal: Journal) -> None:
         self._cluster = cluster
         self._journal = journal
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[dict[str, float]]] = {}
 
     def follow(self, workload: str, subject: str, run: str) -> None:
         """Begin, unless it is followed already. ``run`` names the attempt, so that a retry starts anew."""
-        if workload not in self._tasks:
-            self._tasks[workload] = asyncio.create_task(self._follow(workload, subject, run))
+        if workload in self._tasks:
+            return
+        task = self._tasks[workload] = asyncio.create_task(self._follow(workload, subject, run))
+        # A run that fails or is stopped is never finished by finish(): its log ends, and it is forgotten.
+        task.add_done_callback(lambda ended: self._forget(workload, ended))
+
+    def _forget(self, workload: str, ended: asyncio.Task[dict[str, float]]) -> None:
+        if self._tasks.get(workload) is ended:
+            del self._tasks[workload]
+        if not ended.cancelled() and (error := ended.exception()) is not None:
+            log.warning("the metrics of %s are not followed any more: %s", workload, error, exc_info=error)
 
     async def finish(self, workload: str, subject: str, run: str) -> dict[str, float]:
         """Wait until the log of an ended job is read; the last value of each metric."""
         self.follow(workload, subject, run)
-        task = self._tasks.pop(workload)
-        await task
-        return {one.name: one.value for one in self._journal.points(subject, run=run)}
+        latest = await self._tasks[workload]
+        return {one.name: one.value for one in self._journal.points(subject, run=run)} | latest
 
     async def stop(self) -> None:
         """Let go of all."""
-        for task in self._tasks.values():
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        self._tasks.clear()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(self, workload: str, subject: str, run: str) -> None:
-        # The log is the truth and is read from its start: what an earlier hub recorded is skipped by count.
-        known = len(self._journal.points(subject, run=run))
-        async for line in self._cluster.logs(workload, follow=True):
-            if line.replica != 0:
-                continue
-            points = parse(line, subject, run)
+    async def _follow(self, workload: str, subject: str, run: str) -> dict[str, float]:
+        """The last value of each metric in the log, which is the truth and is read from its start."""
+        known = await self._recorded(workload, subject, run)
+        latest: dict[str, float] = {}
+        async for points in self._lines(workload, subject, run, follow=True):
+            latest |= {one.name: one.value for one in points}
             fresh = points[known:] if known < len(points) else []
             known = max(0, known - len(points))
             if fresh:
                 self._journal.record(fresh)
+        return latest
+
+    async def _recorded(self, workload: str, subject: str, run: str) -> int:
+        """How many points of the log are in the journal already: all up to the one that was recorded last.
+
+        Their number in the journal does not say it: the journal forgets its oldest points, the log its oldest lines.
+        """
+        recorded = self._journal.points(subject, run=run)
+        known = count = 0
+        if recorded:
+            last = _essence(recorded[-1])
+            async for points in self._lines(workload, subject, run, follow=False):
+                for one in points:
+                    count += 1
+                    known = count if _essence(one) == last else known
+        return known
+
+    async def _lines(self, workload: str, subject: str, run: str, *, follow: bool) -> AsyncIterator[list[MetricPoint]]:
+        async for line in self._cluster.logs(workload, follow=follow):
+            if line.replica == 0 and (points := parse(line, subject, run)):
+                yield points
+
+
+def _essence(point: MetricPoint) -> tuple[object, ...]:
+    return point.name, repr(point.value), point.at, point.step  # repr: a loss may be NaN, which equals nothing

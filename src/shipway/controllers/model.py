@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
-from shipway.controllers.recorder import Recorder, subject_of
+from shipway.controllers.recorder import NOBODY, Recorder, subject_of
 from shipway.controllers.updates import ensure, find, is_leaving, update, with_finalizer, without_finalizer
 from shipway.errors import ShipwayError, UserError
 from shipway.jobs import Verdict
@@ -33,7 +34,9 @@ class ModelController:
             return None
         if is_leaving(model):
             await asyncio.to_thread(self.versions.remove, name)
-            self.recorder.ledger(subject_of(model), "ModelDeleted", f"{name} and its versions were deleted")
+            by = self.recorder.by(subject_of(model))
+            self.recorder.ledger(subject_of(model), "ModelDeleted", f"{name} and its versions were deleted", {"by": by})
+            self.recorder.forget(subject_of(model))
             update(self.store, Model, name, without_finalizer)
             return None
         source = model.spec.source.digest if model.spec.source is not None else None
@@ -42,11 +45,16 @@ class ModelController:
             return None
         listed = await asyncio.to_thread(self.versions.list, name)
         if [one.digest for one in listed] != [one.digest for one in model.status.versions] or not _current(model):
-            generation = model.metadata.generation
-            update(
-                self.store, Model, name, lambda one: one.mark_versions(listed, self.clock.now()).observed_at(generation)
-            )
+            self._mirror(model, listed)
         return None
+
+    def _mirror(self, model: Model, listed: tuple[ModelVersion, ...]) -> None:
+        now, generation = self.clock.now(), model.metadata.generation
+        old, new = (one.status.aliases.get(CHAMPION) for one in (model, model.mark_versions(listed, now)))
+        if old != new:
+            why = "the newest version that passed its gate, of those that are on this disk"
+            _move_champion(self.recorder, model, old, new, why, {"by": NOBODY})
+        update(self.store, Model, model.name, lambda one: one.mark_versions(listed, now).observed_at(generation))
 
     def mirror_all(self) -> None:
         """Every model of the layout has an object: after a lost store the versions are still there."""
@@ -61,15 +69,22 @@ class ModelController:
             version = await asyncio.to_thread(self.versions.pack, model.name, folder, lineage)
         except UserError as error:
             message = str(error)
+            self.recorder.decision(subject_of(model), "ImportFailed", message, {"source": digest}, once=True)
             self._write(model, lambda one: one.mark_import_failed(digest, message, now))
             return
         except ShipwayError as error:
             message = str(error)
+            self.recorder.decision(subject_of(model), "ImportDelayed", message, {"source": digest})
             self._write(model, lambda one: one.mark_import_delayed(message, now))
             raise
         verdict = Verdict("none", "imported")
         listed = await asyncio.to_thread(self.versions.list, model.name)
-        judge_version(self.store, self.recorder, model.name, listed, version.number, verdict, now)
+        numbers = {"version": version.number, "digest": version.digest, "size": version.size, "source": digest}
+        message = f"{model.name}:{version.number} was made of the files of spec.source ({version.size} bytes)"
+        told = {**numbers, "generation": model.metadata.generation}
+        self.recorder.decision(subject_of(model), "Imported", message, told, once=True)
+        cause = Cause(self.recorder.by(subject_of(model)), generation=model.metadata.generation)
+        judge_version(self.store, self.recorder, model.name, listed, version.number, verdict, cause, now)
         self._write(model, lambda one: one.mark_imported(digest))
 
     def _write(self, model: Model, change: Callable[[Model], Model]) -> None:
@@ -82,6 +97,16 @@ def _current(model: Model) -> bool:
     return ready is not None and ready.observed_generation == model.metadata.generation
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a version is judged: who asked for it, and the job's run that made it (none for an import)."""
+
+    by: str
+    job: str = ""
+    run: str = ""
+    generation: int = 0
+
+
 def judge_version(
     store: Store,
     recorder: Recorder,
@@ -89,6 +114,7 @@ def judge_version(
     listed: tuple[ModelVersion, ...],
     number: int,
     verdict: Verdict,
+    cause: Cause,
     now: datetime,
 ) -> None:
     """Mirror the versions, record the verdict on one of them, and move the champion if it passed."""
@@ -98,11 +124,20 @@ def judge_version(
 
     before = ensure(store, Model(metadata=ObjectMeta(name=name)))
     old, new = before.status.aliases.get(CHAMPION), change(before).status.aliases.get(CHAMPION)
+    told = {"model": name, "version": number, **asdict(cause), **verdict.data}
+    if verdict.gate != "none":
+        reason = "GatePassed" if verdict.promoted else "GateFailed"
+        recorder.decision(subject_of(before), reason, f"{name}:{number}: {verdict.reason}", told, once=True)
     if old != new:
-        data = {"from": old, "to": new, "gate": verdict.gate}
-        message = f"champion is {name}:{new} now: {verdict.reason}"
-        recorder.ledger(subject_of(before), "ChampionMoved", message, data)
+        _move_champion(recorder, before, old, new, verdict.reason, {**asdict(cause), "gate": verdict.gate})
     update(store, Model, name, change)
+
+
+def _move_champion(
+    recorder: Recorder, model: Model, old: int | None, new: int | None, why: str, data: Mapping[str, Any]
+) -> None:
+    message = f"champion is {model.name}:{new} now: {why}"
+    recorder.ledger(subject_of(model), "ChampionMoved", message, {"from": old, "to": new, "why": why, **data})
 
 
 def rival_of(store: Store, job: ModelJob, besides: int | None = None) -> tuple[str, Mapping[str, float] | None]:

@@ -28,12 +28,31 @@ class Reconcile(Protocol):
     def __call__(self, name: str) -> Awaitable[datetime | None]: ...
 
 
-class Queue:
-    """Runs reconciles. ``add`` may be called from any coroutine of the loop; ``run`` is the loop's task."""
+class Outcomes(Protocol):
+    """Who is told how reconciles end."""
 
-    def __init__(self, reconcilers: dict[str, Reconcile], clock: Clock) -> None:
+    def succeeded(self, key: Key) -> None: ...
+
+    def failed(self, key: Key, error: Exception, failures: int) -> None:
+        """``failures`` in a row, this one counted; the next try comes by itself."""
+        ...
+
+
+class Untold:
+    """Nobody is told."""
+
+    def succeeded(self, key: Key) -> None: ...
+
+    def failed(self, key: Key, error: Exception, failures: int) -> None: ...
+
+
+class Queue:
+    """Runs reconciles. ``add`` may be called from any coroutine of the loop."""
+
+    def __init__(self, reconcilers: dict[str, Reconcile], clock: Clock, outcomes: Outcomes | None = None) -> None:
         self._reconcilers = reconcilers
         self._clock = clock
+        self._outcomes = outcomes or Untold()
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._again: set[Key] = set()
         self._timers: dict[Key, tuple[datetime, asyncio.Task[None]]] = {}
@@ -79,6 +98,7 @@ class Queue:
         try:
             wake_at = await self._reconcilers[kind](name)
             self._failures.pop(key, None)
+            self._outcomes.succeeded(key)
             if wake_at is not None:
                 self.add_at(key, wake_at)
         except Exception as error:
@@ -95,6 +115,10 @@ class Queue:
         _log_error(key, error)
         delay = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(count, 16))
         self.add_at(key, self._clock.now() + timedelta(seconds=delay))
+        try:
+            self._outcomes.failed(key, error, count + 1)
+        except Exception as worse:  # a full disk lets nothing be written of itself
+            _log_error(key, worse)
 
 
 def _log_error(key: Key, error: Exception) -> None:

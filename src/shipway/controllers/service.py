@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from shipway.bundle import Observed
+from shipway.controllers.objects import Objects
 from shipway.controllers.recorder import Recorder, subject_of
+from shipway.controllers.revisions import in_words, restart_of, template_changes
 from shipway.controllers.templates import revision_workload
-from shipway.controllers.updates import all_of, ensure, find, is_leaving, update, with_finalizer, without_finalizer
+from shipway.controllers.updates import ensure, find, is_leaving, update, with_finalizer, without_finalizer
+from shipway.formats import is_pickle
 from shipway.kinds import (
+    LOCAL,
     RETRY,
     Model,
     ModelService,
@@ -24,11 +28,10 @@ from shipway.kinds import (
     RouteSpec,
     split_reference,
 )
-from shipway.models.formats import is_pickle
-from shipway.ports import Clock, Cluster, Gateway, Store
+from shipway.ports import Clock, Cluster, Gateway
+from shipway.retention import Ended, Retention, surplus
 from shipway.rollout import Outcome, RevisionSeen, Step, Wanted, step
 
-_KEPT_REVISIONS = 10  # retired ones, for a quick way back
 _LONGEST_DRAIN = 3600.0  # seconds, where requests have no time limit
 
 
@@ -55,11 +58,12 @@ class _Blocked(Exception):
 class ServiceController:
     """Reads a service and its revisions, asks :func:`shipway.rollout.step`, does it, writes the status once."""
 
-    store: Store
+    store: Objects
     cluster: Cluster
     gateway: Gateway
     clock: Clock
     recorder: Recorder
+    retention: Retention = Retention()
 
     async def reconcile(self, name: str) -> datetime | None:
         """Bring one service nearer to what it declares."""
@@ -78,7 +82,8 @@ class ServiceController:
                 # What has the traffic goes on, and is looked after: restarts, scaling, its status.
                 return await self._roll(service, service.status.model, serving, blocked)
             mark, now = blocked.mark, self.clock.now()
-            self._write(service, lambda one: mark(one, now))
+            self._record_blocked(service, blocked)
+            self._write(service, lambda one: mark(one, now).mark_not_serving(now))
             return None
 
     def _resolve(self, service: ModelService) -> ResolvedModel | None:
@@ -117,11 +122,15 @@ class ServiceController:
         number = max((one.spec.number for one in mine), default=0) + 1
         spec = RevisionSpec(service=service.name, number=number, template=template, model=model, hash=digest)
         made = ensure(self.store, Revision(metadata=ObjectMeta(name=f"{service.name}-{number:05d}"), spec=spec))
-        self.recorder.decision(subject_of(service), "RevisionMade", f"{made.name} made", {"hash": digest})
+        before = max(mine, key=lambda one: one.spec.number, default=None)
+        changed = template_changes(before.spec, spec) if before is not None else {}
+        why = ": " + ", ".join(in_words(changed)) if changed else ""
+        data = {"revision": made.name, "uid": made.metadata.uid, "hash": digest, "changed": changed}
+        self.recorder.decision(subject_of(service), "RevisionMade", f"{made.name} was made{why}", data, once=True)
         return made
 
-    def _revisions(self, service: ModelService) -> list[Revision]:
-        return [one for one in all_of(self.store, Revision) if one.spec.service == service.name]
+    def _revisions(self, service: ModelService) -> Sequence[Revision]:
+        return self.store.of(Revision, service.name)
 
     async def _roll(
         self, service: ModelService, model: ResolvedModel | None, revision: Revision, blocked: _Blocked | None = None
@@ -136,9 +145,13 @@ class ServiceController:
         )
         seen = [await self._see(one) for one in self._revisions(service)]
         route = ensure(self.store, Route(metadata=ObjectMeta(name=service.name), spec=RouteSpec(service=service.name)))
-        decided = step(wanted, seen, route.spec.backends, route.status.live_backends, now)
+        steady = self.clock.steady_since()
+        decided = step(wanted, seen, route.spec.backends, route.status.live_backends, now, steady)
         # Processes first: a hub killed between the two repeats the step, and takes no old end for a new one's.
         await self._scale(seen, decided)
+        self._record_restarts(service, seen)
+        if blocked is not None:
+            self._record_blocked(service, blocked)
         for name, outcome in decided.transitions.items():
             self._transition(service, name, outcome, wanted, now)
         route = self._route(service, decided) or route
@@ -166,9 +179,24 @@ class ServiceController:
                 case "Retired":
                     return one.mark_retired(now)
 
+        present = find(self.store, Revision, name)
+        started = present.status.started_at if present is not None else None
+        message = f"{name}: {outcome.phase}" + (f", {outcome.message}" if outcome.message else "")
+        data = {**outcome.data, "service": service.name, "startedAt": started.isoformat() if started else None}
+        self.recorder.decision(subject_of(service), outcome.reason, message, data, once=True)
         update(self.store, Revision, name, change)
-        message = f"{name}: {outcome.phase} {outcome.message}".strip()
-        self.recorder.decision(subject_of(service), f"{outcome.phase}:{outcome.reason}", message, {"revision": name})
+
+    def _record_blocked(self, service: ModelService, blocked: _Blocked) -> None:
+        self.recorder.decision(subject_of(service), blocked.reason, blocked.message, {"model": service.spec.model})
+
+    def _record_restarts(self, service: ModelService, seen: Sequence[RevisionSeen]) -> None:
+        """Supervisors start replicas again by themselves: here it is told, once each, whichever hub sees it."""
+        for one in seen:
+            for replica in one.observed.replicas if one.observed is not None else ():
+                if replica.restarts and one.observed is not None:
+                    message, data = restart_of(one.revision.name, replica, one.observed)
+                    about = ("revision", "replica", "restarts", "since")
+                    self.recorder.event(subject_of(service), "ReplicaRestarted", message, data, about=about)
 
     async def _scale(self, seen: Sequence[RevisionSeen], decided: Step) -> None:
         for one in seen:
@@ -229,14 +257,36 @@ class ServiceController:
                     message=notes,
                     now=now,
                 )
+            else:
+                one = one.mark_not_serving(now)
             return one
 
         before, after = service.status.ready_revision, change(service).status.ready_revision
         if after != before:
-            data = {"from": before, "to": serving, "model": model.model_dump(mode="json") if model else None}
-            what = f"{serving} ({model.name}:{model.version})" if model else serving
-            self.recorder.ledger(subject_of(service), "Live", f"all traffic goes to {what}", data)
+            self._ledger(service, before, revision)
         self._write(service, change)
+
+    def _ledger(self, service: ModelService, before: str, revision: Revision) -> None:
+        """Who has the traffic from now on, where, why and by whom."""
+        subject, model = subject_of(service), revision.spec.model
+        old = find(self.store, Revision, before or "-")
+        changed = template_changes(old.spec, revision.spec) if old is not None else {}
+        by, why = self.recorder.by(subject), ", ".join(in_words(changed)) or "the first revision with traffic"
+        if model is not None and set(changed) == {"model"} and service.spec.model == model.name:
+            by = self.recorder.champion_by(model.name, model.version)
+            why = f"{model.name}:{model.version} became champion"
+        data = {
+            "from": before,
+            "to": revision.name,
+            "model": model.model_dump(mode="json") if model is not None else None,
+            "cluster": LOCAL,
+            "service": service.name,
+            "changed": changed,
+            "why": why,
+            "by": by,
+        }
+        what = f"{revision.name} ({model.name}:{model.version})" if model is not None else revision.name
+        self.recorder.ledger(subject, "Live", f"all traffic goes to {what}", data)
 
     def _write(self, service: ModelService, change: Callable[[ModelService], ModelService]) -> ModelService | None:
         # A spec that was applied meanwhile has its own pass: this one must not claim its generation.
@@ -254,8 +304,15 @@ class ServiceController:
         for one in retired:
             if one.status.phase == "Failed":
                 await self.cluster.delete(one.name)
-        for one in retired[:-_KEPT_REVISIONS]:
-            self.store.delete("Revision", one.name)
+        now, rule = self.clock.now(), self.retention.revisions
+        ended = [Ended(one.name, _since(one) or now) for one in retired]
+        forgotten = surplus(ended, rule, now, needed=(service.status.ready_revision,))
+        for name in forgotten:
+            self.store.delete("Revision", name)
+        if forgotten:
+            message = f"removed {', '.join(forgotten)}: {rule.in_words('retired and failed revisions')}"
+            data = {"removed": list(forgotten), "ended": len(ended), **asdict(rule)}
+            self.recorder.decision(subject_of(service), "Forgotten", message, data)
 
     async def _remove(self, service: ModelService) -> None:
         route = find(self.store, Route, service.name)
@@ -268,9 +325,16 @@ class ServiceController:
         if not left:
             for one in revisions:
                 self.store.delete("Revision", one.name)
-            self.recorder.ledger(subject_of(service), "Deleted", f"{service.name} was deleted")
+            by = self.recorder.by(subject_of(service))
+            self.recorder.ledger(subject_of(service), "Deleted", f"{service.name} was deleted", {"by": by})
             self.recorder.forget(subject_of(service))
             update(self.store, ModelService, service.name, without_finalizer)
+
+
+def _since(ended: Revision) -> datetime | None:
+    """Since when it has no traffic."""
+    ready = ended.status.condition("Ready")
+    return ready.last_transition_time if ready is not None else ended.metadata.creation_timestamp
 
 
 def _rolled(

@@ -9,12 +9,13 @@ from typing import Any
 
 from shipway.bundle import LogLine
 from shipway.controllers.manager import GATEWAY
+from shipway.controllers.objects import Objects
 from shipway.controllers.templates import run_workload_name
 from shipway.controllers.updates import all_of, find
 from shipway.errors import NotFound, Refused
 from shipway.kinds import Model, ModelJob, ModelService, Object
 from shipway.models import Versions
-from shipway.ports import Cluster, Journal, Store
+from shipway.ports import Cluster, Journal
 
 _POLL = 0.05  # seconds between looks at workloads that are ending
 
@@ -23,7 +24,7 @@ _POLL = 0.05  # seconds between looks at workloads that are ending
 class Views:
     """Reads over several ports, and the orderly end."""
 
-    store: Store
+    store: Objects
     journal: Journal
     cluster: Cluster
     versions: Versions
@@ -93,8 +94,7 @@ class Views:
         }
 
     def _services_of(self, model: str) -> list[str]:
-        services = all_of(self.store, ModelService)
-        return [f"ModelService/{one.name}" for one in services if (one.spec.model or "").partition(":")[0] == model]
+        return [f"ModelService/{one.name}" for one in self.store.of(ModelService, model)]
 
     async def down(self, objects: Sequence[tuple[str, str]] | None) -> list[str]:
         """Delete these objects (None: every service and job, and the gateway); answer when no process is left."""
