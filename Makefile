@@ -4,9 +4,9 @@ WORKERS ?= auto
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
-PURE := jobs rollout routing
+PURE := jobs retention rollout routing
 
-.PHONY: help demo test test-all cover lint format bench clean
+.PHONY: help demo test test-all cover lint format twins bench chaos clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -32,8 +32,14 @@ format: .venv/installed-dev ## let ruff mend what it can
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
 
+twins: .venv/installed-dev ## write the synchronous twins of *_async.py
+	@$(BIN)/python scripts/twins.py
+
 bench: .venv/installed-dev ## measure, and write bench/results
 	@$(BIN)/python -m bench
+
+chaos: .venv/installed-dev ## kill everything for a while: make chaos SEED=2 SECONDS=180
+	@$(BIN)/python -m tests.e2e.chaos --seed $(or $(SEED),1) --seconds $(or $(SECONDS),180)
 
 clean: ## remove what these targets made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from shipway import __version__, home, settings
+from shipway import __version__, home, hub_log, settings
 from shipway.api.app import build
 from shipway.api.backend import Backend, DownRequest
 from shipway.api.serve import serve
@@ -29,14 +29,19 @@ from shipway.clock import SystemClock
 from shipway.cluster.local import LocalCluster, PipReader, UvEnvironments
 from shipway.controllers import (
     GATEWAY,
+    RETENTION,
     GatewayController,
     JobController,
     Manager,
     MetricFollower,
     ModelController,
+    Objects,
     Queue,
     Recorder,
+    RetentionController,
     ServiceController,
+    Setbacks,
+    Stories,
     Views,
 )
 from shipway.envoy.gateway import EnvoyGateway
@@ -48,6 +53,7 @@ from shipway.journal.sqlite import SqliteJournal
 from shipway.kinds import LOCAL, Cluster, ClusterStatus, ObjectMeta
 from shipway.models import Materials, Snapshots, Versions
 from shipway.oci import Layout
+from shipway.recovery.lost import check_nothing_lost
 from shipway.secrets import FileSecrets
 from shipway.settings import Settings
 from shipway.store.notifying import NotifyingStore
@@ -67,6 +73,7 @@ class Hub:
     models: ModelController
     metrics: MetricFollower
     environments: UvEnvironments
+    clock: SystemClock
     stop: asyncio.Event
     kept_port: socket.socket | None  # the gateway's, until Envoy listens there
 
@@ -75,10 +82,12 @@ def compose(where: Settings) -> Hub:
     """Make and join the parts. Opens files, starts nothing."""
     clock = SystemClock()
     store = NotifyingStore(SqliteStore(where.store, clock.now))
+    objects = Objects(store)
     journal = NotifyingJournal(SqliteJournal(where.journal))
     recorder = Recorder(journal, clock)
     layout = Layout(where.oci)
     versions = Versions(layout, clock)
+    snapshots = Snapshots(layout)
     materials = Materials(layout, where.cache)
     environments = _environments(where)
     vault = FileSecrets(where.secrets)
@@ -95,22 +104,30 @@ def compose(where: Settings) -> Hub:
     gateway = EnvoyGateway(where.gateway, where.sockets, port)
     metrics = MetricFollower(cluster, journal)
     here = Platform(f"cpython-{platform.python_version()}", sysconfig.get_platform())
-    models = ModelController(store, clock, versions, materials, recorder)
+    models = ModelController(objects, clock, versions, materials, recorder)
     traffic = GatewayController(
-        store, cluster, gateway, clock, workload(envoy_binary(), where.gateway, name=GATEWAY[1]), recorder
+        objects, cluster, gateway, clock, workload(envoy_binary(), where.gateway, name=GATEWAY[1]), recorder
+    )
+    retention = RetentionController(
+        journal,
+        clock,
+        recorder,
+        prune_environments=lambda now, idle: environments.prune(cluster.interpreters(), now, idle=idle),
     )
     queue = Queue(
         {
-            "ModelJob": JobController(store, cluster, clock, versions, here, metrics, recorder).reconcile,
+            "ModelJob": JobController(objects, cluster, clock, versions, here, metrics, recorder).reconcile,
             "Model": models.reconcile,
-            "ModelService": ServiceController(store, cluster, gateway, clock, recorder).reconcile,
+            "ModelService": ServiceController(objects, cluster, gateway, clock, recorder).reconcile,
             GATEWAY[0]: traffic.reconcile,
+            RETENTION[0]: retention.reconcile,
         },
         clock,
+        Setbacks(objects, recorder, clock),
     )
-    manager = Manager(store, cluster, queue)
+    manager = Manager(objects, cluster, queue)
     store.subscribe(manager.changed.set)
-    views = Views(store, journal, cluster, versions)
+    views = Views(objects, journal, cluster, versions)
     stop = asyncio.Event()
 
     async def down(request: DownRequest) -> list[str]:
@@ -125,22 +142,18 @@ def compose(where: Settings) -> Hub:
         journal=journal,
         logs=views.logs,
         cluster=cluster,
-        gateway_status=lambda: {
-            "url": gateway.url("").rstrip("/"),
-            "live": traffic.last.live,
-            "reason": traffic.last.reason,
-            "message": traffic.last.message,
-            "restarts": traffic.restarts,
-        },
-        artifacts=Snapshots(layout),
+        gateway_status=traffic.summary,
+        artifacts=snapshots,
         model_detail=views.model_detail,
         secrets=vault,
         down=down,
+        asked=recorder.asked,
+        stories=Stories(objects, journal, snapshots, clock),
         shutdown=stop.set,
         hub={"version": __version__, "pid": os.getpid(), "home": str(where.home)},
         uploads=where.cache,
     )
-    return Hub(backend, manager, queue, cluster, models, metrics, environments, stop, kept_port)
+    return Hub(backend, manager, queue, cluster, models, metrics, environments, clock, stop, kept_port)
 
 
 async def run(where: Settings, listen: tuple[str, int] | None) -> None:
@@ -155,10 +168,12 @@ async def run(where: Settings, listen: tuple[str, int] | None) -> None:
     hub.models.mirror_all()
     manager = asyncio.create_task(hub.manager.run(), name="manager")
     manager.add_done_callback(lambda _: hub.stop.set())
+    beat = asyncio.create_task(hub.clock.beat(), name="clock")
     try:
         await serve(app, socket=where.hub_socket, tcp=listen, stop=hub.stop)
     finally:
         ended_by_itself = manager.done()
+        beat.cancel()
         manager.cancel()
         with suppress(asyncio.CancelledError):
             await manager
@@ -202,10 +217,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m shipway.app", description="The hub of one Shipway home.")
     parser.add_argument("--listen", metavar="127.0.0.1:PORT", help="also serve the API over TCP, with a token")
     asked = parser.parse_args(arguments)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    hub_log.begin()
     os.umask(0o077)  # all that the hub and what it starts write is its owner's
     try:
         where = settings.read()
+        hub_log.begin(where.hub_log)
         listen = settings.loopback(asked.listen) if asked.listen else None
         home.own(where)
         with home.only_hub(where) as alone:
@@ -213,7 +229,9 @@ def main(arguments: list[str] | None = None) -> int:
                 log.info("another hub serves %s", where.home)
                 return 0
             log.info("Shipway %s serves %s", __version__, where.home)
-            asyncio.run(run(where, listen))
+            with home.failure_told(where):
+                check_nothing_lost(where)
+                asyncio.run(run(where, listen))
             home.leave_sockets(where)
     except ShipwayError as error:
         log.error("%s", error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
@@ -81,11 +81,7 @@ class Workload:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data with the field names of this class."""
-        plain = {name: dict(value) for name, value in self._mappings().items()}
-        shallow = {name: getattr(self, name) for name in self.__slots__ if name not in plain}
-        for name, value in shallow.items():
-            shallow[name] = asdict(value) if hasattr(value, "__dataclass_fields__") else value
-        return json.loads(json.dumps({**shallow, **plain}))  # type: ignore[no-any-return]
+        return json.loads(json.dumps(self._document()))  # type: ignore[no-any-return]
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Workload:
@@ -107,12 +103,21 @@ class Workload:
 
     def hash(self) -> str:
         """A digest of everything but the number of replicas: equal hashes need no restart."""
-        document = self.to_json()
+        document = self._document()
         del document["replicas"]
         return "sha256:" + hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
-    def _mappings(self) -> dict[str, Mapping[str, Any]]:
-        return {"env": self.env, "secret_env": self.secret_env, "inputs": self.inputs}
+    def _document(self) -> dict[str, Any]:
+        return {name: _plain(getattr(self, name)) for name in self.__slots__}
+
+
+def _plain(value: Any) -> Any:
+    """What json can write. Not dataclasses.asdict, which copies deeply: every pass over a service asks for its hash."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Environment | HttpProbe | Limits):
+        return {name: getattr(value, name) for name in value.__slots__}
+    return value
 
 
 ReplicaPhase = Literal["Starting", "Ready", "NotReady", "BackOff", "Stopping", "Exited"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import secrets
 import socket
@@ -17,7 +18,7 @@ from shipway.cluster.local.folder import Folder
 from shipway.cluster.local.supervisor import identity as processes
 from shipway.controllers import GATEWAY
 from shipway.envoy.listen import reserve_any, reserve_port
-from shipway.errors import PortTaken, Refused
+from shipway.errors import PortTaken, Refused, ShipwayError
 from shipway.settings import Settings
 
 
@@ -117,6 +118,18 @@ def leave_sockets(where: Settings) -> None:
         with suppress(OSError):
             (where.sockets / "supervisors").rmdir()
             where.sockets.rmdir()
+
+
+@contextmanager
+def failure_told(where: Settings) -> Iterator[None]:
+    """Leave the error that ends the hub for the commands: its log is for people. Only with the home's lock."""
+    where.hub_failure.unlink(missing_ok=True)
+    try:
+        yield
+    except ShipwayError as error:
+        with suppress(OSError):  # a full disk must not hide the error
+            _write_whole(where.hub_failure, json.dumps(error.to_json()))
+        raise
 
 
 @contextmanager

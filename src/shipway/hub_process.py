@@ -7,6 +7,7 @@ at the same time; the hubs settle it by their lock, and the one that loses exits
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -20,10 +21,11 @@ from urllib.parse import urlsplit
 
 from shipway import __version__
 from shipway.client import HubClient
-from shipway.errors import EnvironmentFault, HubUnreachable, Refused
+from shipway.errors import EnvironmentFault, HubUnreachable, Refused, ShipwayError, from_json
 from shipway.settings import Settings
 
 HUB = (sys.executable, "-m", "shipway.app")
+RECOVERY = (sys.executable, "-m", "shipway.recovery")
 
 _POLL = 0.02  # seconds
 _START_TIMEOUT = 15.0
@@ -62,6 +64,28 @@ def ensure(settings: Settings, *, argv: Sequence[str] = HUB, version: str = __ve
     return health
 
 
+def failure(settings: Settings) -> ShipwayError | None:
+    """Why the last hub could not serve, in its own words; None when it could, or could not say so."""
+    try:
+        return from_json(json.loads(settings.hub_failure.read_bytes()))
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def recover(settings: Settings, *arguments: str) -> dict[str, Any]:
+    """Let ``python -m shipway.recovery`` act on the home; what it says. Raises what it raised."""
+    done = subprocess.run(
+        ["env", f"SHIPWAY_HOME={settings.home}", *RECOVERY, *arguments], stdout=subprocess.PIPE, check=False
+    )
+    try:
+        said: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        raise EnvironmentFault(f"shipway.recovery {arguments[0]} ended with {done.returncode} and no word") from None
+    if "error" in said:
+        raise from_json(said["error"])
+    return said
+
+
 def stop(settings: Settings) -> bool:
     """Stop the hub and wait until its process is gone; whether there was one. Workloads go on.
 
@@ -69,7 +93,7 @@ def stop(settings: Settings) -> bool:
     """
     give_up = time.monotonic() + _HEALTH_TIMEOUT  # one that starts or ends is silent too, for a moment
     while (health := status(settings)) is None:
-        if not _lock_is_held(settings):
+        if not lock_is_held(settings):
             return False
         if time.monotonic() > give_up:
             raise _hangs(settings)
@@ -108,13 +132,15 @@ def _start(settings: Settings, argv: Sequence[str]) -> dict[str, Any]:
             time.sleep(_AGAIN)
             if status(settings) is None:
                 process = _spawn(settings, argv)
+        elif (told := failure(settings)) is not None:
+            raise told
         else:
             how = f"exit code {code}" if code > 0 else f"signal {-code}"
             failed = _failed(f"the hub ended while it started ({how})", settings, seen)
             raise Refused(failed.message, next_step=failed.next_step) if code == Refused.exit_code else failed
     process.kill()
     process.wait()
-    if _lock_is_held(settings):
+    if lock_is_held(settings):
         raise _hangs(settings)
     raise _failed(f"the hub did not answer on {settings.hub_socket} within {_START_TIMEOUT:.0f} s", settings, seen)
 
@@ -129,6 +155,7 @@ def _spawn(settings: Settings, argv: Sequence[str]) -> subprocess.Popen[bytes]:
         variables.append(f"SHIPWAY_GATEWAY_PORT={settings.gateway_port}")
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.hub_failure.unlink(missing_ok=True)  # an earlier hub's: ours may end before it can write its own
         log = os.open(settings.hub_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             return subprocess.Popen(
@@ -149,7 +176,7 @@ def _spawn(settings: Settings, argv: Sequence[str]) -> subprocess.Popen[bytes]:
         ) from error
 
 
-def _lock_is_held(settings: Settings) -> bool:
+def lock_is_held(settings: Settings) -> bool:
     """Whether a hub has the home, be it silent. Our own look is a lock too, for microseconds."""
     try:
         with settings.hub_lock.open() as file:
@@ -176,7 +203,15 @@ def _failed(what: str, settings: Settings, seen: int) -> EnvironmentFault:
         size = log.seek(0, os.SEEK_END)
         log.seek(max(min(seen, size), size - _TAIL_BYTES))
         tail = log.read().decode(errors="replace").strip()
+    if not tail and _is_full(settings.home):
+        # It could not even say so: its log is on that disk.
+        return EnvironmentFault(f"{what}: the disk of {settings.home} is full", next_step="Free some space; try again.")
     return EnvironmentFault(f"{what}\n{tail}".strip(), next_step=f"the full log: {settings.hub_log}")
+
+
+def _is_full(folder: Path) -> bool:
+    seen = os.statvfs(folder)
+    return seen.f_bavail == 0 or (seen.f_files > 0 and seen.f_favail == 0)
 
 
 def _ended(pid: int) -> bool:

@@ -25,6 +25,7 @@ class Change:
     type: Literal["ADDED", "MODIFIED", "DELETED"]
     object: Object
     version: int  # of the store after this change: watch from here for the next
+    text: str  # the object as JSON: written once, for however many watchers
 
 
 class Store(Protocol):
@@ -36,6 +37,10 @@ class Store(Protocol):
 
     def list(self, kind: str | None = None) -> tuple[list[Object], int]:
         """All objects (of a kind), sorted by kind and name, and the store's version to watch from."""
+        ...
+
+    def texts(self, kind: str | None = None) -> tuple[Sequence[str], int]:
+        """As ``list``, each object as JSON text in one line, as it is kept: nothing is parsed."""
         ...
 
     def put(self, obj: Object) -> Object:
@@ -96,9 +101,20 @@ class Journal(Protocol):
         ...
 
     def entries(
-        self, *, after: int = 0, subject: str | None = None, type: str | None = None, limit: int = 1000
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        subject: str | None = None,
+        type: str | None = None,
+        since: datetime | None = None,
+        limit: int = 1000,
+        newest: bool = False,
     ) -> list[Entry]:
-        """Entries with id > ``after``, oldest first."""
+        """Entries with ``after`` < id < ``before``, not older than ``since``, oldest first.
+
+        Of more than ``limit`` the first ones, or with ``newest`` the last ones: still oldest first.
+        """
         ...
 
     def record(self, points: Sequence[MetricPoint]) -> None:
@@ -107,6 +123,11 @@ class Journal(Protocol):
 
     def points(self, subject: str, *, run: str | None = None, after: int = 0) -> list[MetricPoint]:
         """Metric points with id > ``after``, oldest first."""
+        ...
+
+    def prune(self, *, before: datetime, keep: int) -> int:
+        """Forget decisions and events, and points, that are older than ``before`` or not among the newest ``keep``
+        (of each of the two); how many. The ledger stays for ever, and an id never comes again."""
         ...
 
     def close(self) -> None: ...
@@ -185,7 +206,12 @@ class Clock(Protocol):
     """Time, so that tests can have their own."""
 
     def now(self) -> datetime:
-        """Now, in UTC, with a timezone."""
+        """Now, in UTC, with a timezone. May leap in both directions: see :meth:`steady_since`."""
+        ...
+
+    def steady_since(self) -> datetime:
+        """Since when ``now`` has run as a stopwatch does: this process's start, or the last leap (the clock was set,
+        the machine slept). A wait is measured from there at the earliest."""
         ...
 
     async def sleep(self, seconds: float) -> None: ...

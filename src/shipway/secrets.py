@@ -13,7 +13,7 @@ from shipway.errors import NotFound, UserError
 
 # As kinds.parts.SecretRef has them. A name that holds neither "/" nor a leading "." cannot leave the folder.
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,48}[a-z0-9])?")
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,252}")
 
 
 class FileSecrets:
@@ -68,7 +68,8 @@ class FileSecrets:
     def _checked(self, name: str, key: str) -> Path:
         if not _KEY.fullmatch(key):
             raise UserError(
-                f"{key!r} is not a valid key of a secret", next_step="use letters, digits and _, no digit first"
+                f"{key!r} is not a valid key of a secret",
+                next_step="use letters, digits and _, no digit first, at most 253",
             )
         return self._root / _checked_name(name) / key
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from shipway.errors import UserError
 
 # sun_path holds 108 bytes on Linux and 104 on macOS, the final NUL included.
-_LONGEST_SOCKET_PATH = 100
+LONGEST_SOCKET_PATH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,11 @@ class Settings:
         return self.home / "hub.log"
 
     @property
+    def hub_failure(self) -> Path:
+        """Why the last hub could not serve, for the commands; absent when it could."""
+        return self.home / "hub.failed"
+
+    @property
     def hub_lock(self) -> Path:
         return self.home / "hub.lock"
 
@@ -66,7 +71,7 @@ class Settings:
     def sockets(self) -> Path:
         """The folder for sockets: in the home, or a short one of this user where the home's path is too long."""
         inside = self.home / "run"
-        if len(os.fsencode(inside)) + len("/supervisors/") + 40 <= _LONGEST_SOCKET_PATH:
+        if len(os.fsencode(inside)) + len("/supervisors/") + 40 <= LONGEST_SOCKET_PATH:
             return inside
         short = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
         return self.temporary / f"shipway-{os.getuid()}" / short

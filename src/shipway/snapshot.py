@@ -331,7 +331,7 @@ def checked_name(name: str) -> str:
 
 
 def extract_tar(file: BinaryIO, into: Path) -> None:
-    """Extract a tar of files and folders into a new or empty folder.
+    """Extract a tar of files and folders into a new or empty folder; the files are their owner's only.
 
     Stricter than tarfile's data filter (PEP 706): snapshots hold no links, so links, devices and a name that comes
     twice are Refused like absolute names and ``..``. Raises Corrupt when the stream is no whole tar.
@@ -361,4 +361,4 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
         raise Refused(f"the archive holds {member.name!r} twice, or as file and folder") from None
     with out:
         shutil.copyfileobj(content, out, _CHUNK)
-    target.chmod(0o755 if member.mode & 0o100 else 0o644)
+    target.chmod(0o700 if member.mode & 0o100 else 0o600)

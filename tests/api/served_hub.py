@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -17,14 +18,19 @@ from shipway.api.backend import Backend, DownRequest
 from shipway.api.serve import serve
 from shipway.bundle import ClusterInfo, LogLine, Observed, Replica, Workload
 from shipway.client import HubClient
+from shipway.controllers import Recorder, Stories
 from shipway.errors import HubUnreachable, NotFound, UserError, WorkloadFailed
 from shipway.journal.notifying import NotifyingJournal
+from shipway.models import Snapshots
+from shipway.oci import Layout
 from shipway.store.notifying import NotifyingStore
+from shipway.testing.clock import FakeClock
 from shipway.testing.journal import FakeJournal
 from shipway.testing.store import FakeStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TOKEN = "s3cret"
+GATEWAY = {"url": "http://127.0.0.1:8080", "live": True, "reason": "Programmed", "message": "", "restarts": 0}
 
 
 class FakeArtifacts:
@@ -118,11 +124,15 @@ class Hub:
             journal=self.journal,
             logs=self.logs,
             cluster=OneWorkload(),
-            gateway_status=lambda: {"url": "http://127.0.0.1:8080", "state": "Programmed"},
+            gateway_status=lambda: GATEWAY,
             artifacts=self.artifacts,
             model_detail=self._model_detail,
             secrets=self.secrets,
             down=self._down,
+            stories=Stories(
+                self.store, self.journal, Snapshots(Layout(self.socket.parent.parent / "oci")), FakeClock()
+            ),
+            asked=Recorder(self.journal, FakeClock()).asked,
             shutdown=self._shutdown,
             hub={"version": "0.1.0", "pid": 1, "home": "/home/x"},
             uploads=self.socket.parent.parent / "uploads",
@@ -155,6 +165,8 @@ class Hub:
     def _model_detail(self, name: str, reference: str) -> dict[str, Any]:
         if reference == "bug":
             raise ValueError("a bug of ours")
+        if reference == "full":
+            raise OSError(errno.ENOSPC, "No space left on device")
         if reference != "1":
             raise NotFound(f"there is no {name}:{reference}")
         return {"version": {"number": 1, "createdAt": NOW}, "lineage": {}, "ledger": []}

@@ -162,6 +162,12 @@ def test_a_bug_of_ours_is_told_as_such(hub: Hub) -> None:
     assert "a bug of ours" in answer["error"]["message"]
 
 
+def test_a_full_disk_is_no_bug_of_ours(hub: Hub) -> None:
+    _, answer = ask(hub, "GET", "/v1/models/digits/versions/full")
+    assert answer["error"]["code"] == "EnvironmentFault"
+    assert "the disk is full" in answer["error"]["message"]
+
+
 def test_a_client_that_goes_away_in_the_middle_of_its_upload(hub: Hub) -> None:
     with socket.socket(socket.AF_UNIX) as link:
         link.connect(str(hub.socket))

@@ -28,7 +28,7 @@ def test_every_route_is_in_it(hub: Hub, openapi: dict[str, Any]) -> None:
 
 
 def test_its_structure(openapi: dict[str, Any]) -> None:
-    assert openapi["openapi"].startswith("3.1.")
+    assert openapi["openapi"].startswith("3.2.")
     assert openapi["info"]["title"] and openapi["info"]["version"]
     identities = []
     for path, item in openapi["paths"].items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_a_reader_that_goes_away_ends_the_reading(hub: Hub) -> None:
     stream = hub.client.stream("/v1/logs/modeljobs/d?follow=true")
     next(stream)
     assert not hub.logs_closed.is_set()
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert hub.logs_closed.wait(5)
 
 
@@ -100,6 +101,21 @@ def test_journal(hub: Hub) -> None:
     assert hub.client.get("/v1/journal?after=2")["entries"] == []
 
 
+def test_the_newest_of_the_journal(hub: Hub) -> None:
+    late = ENTRY.at + timedelta(hours=1)
+    for at in (ENTRY.at, late, late):
+        hub.journal.append(replace(ENTRY, at=at))
+    since = late.isoformat().replace("+00:00", "Z")
+    assert [one["id"] for one in hub.client.get("/v1/journal?newest=true&limit=2")["entries"]] == [2, 3]
+    assert [one["id"] for one in hub.client.get("/v1/journal?newest=true&limit=1&before=3")["entries"]] == [2]
+    assert [one["id"] for one in hub.client.get(f"/v1/journal?since={since}")["entries"]] == [2, 3]
+    followed = hub.client.stream("/v1/journal?follow=true&newest=true&limit=1")
+    assert next(followed)[1]["id"] == 3
+    followed.close()
+    with pytest.raises(UserError, match="follow has no end"):
+        hub.client.get("/v1/journal?follow=true&before=3")
+
+
 def test_journal_followed(hub: Hub) -> None:
     for number in range(3):
         hub.journal.append(replace(ENTRY, message=str(number)))
@@ -108,7 +124,7 @@ def test_journal_followed(hub: Hub) -> None:
     hub.journal.append(replace(ENTRY, message="3"))
     event, data = next(stream)
     assert (event, data["message"]) == ("entry", "3")
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
 
 
 def test_metrics(hub: Hub) -> None:
@@ -154,7 +170,7 @@ def test_a_secret_that_is_too_large(hub: Hub) -> None:
 def test_health_and_workloads(hub: Hub) -> None:
     health = hub.client.get("/healthz")
     assert health["status"] == "ok"
-    assert (health["pid"], health["home"], health["gateway"]["state"]) == (1, "/home/x", "Programmed")
+    assert (health["pid"], health["home"], health["gateway"]["reason"]) == (1, "/home/x", "Programmed")
     [workload] = hub.client.get("/v1/workloads")["workloads"]
     assert (workload["name"], workload["startedAt"]) == ("d-00001", "2026-01-01T00:00:00Z")
     assert workload["replicas"][0]["address"] == "127.0.0.1:41234"
@@ -171,7 +187,7 @@ def test_status_is_everything_in_short(hub: Hub) -> None:
     assert obj["spec"]["command"] == ["x"]
     assert not obj["spec"].keys() & {"requirements", "params", "env"}
     assert status["hub"]["version"] == "0.1.0"
-    assert len(status["workloads"]) == 1
+    assert status["gateway"]["reason"] == "Programmed"
 
 
 def test_shutdown_and_down(hub: Hub) -> None:

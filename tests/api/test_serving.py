@@ -50,7 +50,7 @@ def test_other_names_are_refused_even_with_the_token(hub: Hub, host: str) -> Non
 
 
 def test_forwarded_headers_change_nothing(hub: Hub) -> None:
-    assert b" 403 " in status_line(hub, "host: localhost", "x-forwarded-for: unix", "x-forwarded-proto: https")
+    assert b" 401 " in status_line(hub, "host: localhost", "x-forwarded-for: unix", "x-forwarded-proto: https")
 
 
 @pytest.mark.parametrize("server", [("127.0.0.1", 80), None])
@@ -68,7 +68,7 @@ def test_no_token_means_no_tcp(server: tuple[str, int] | None) -> None:
     headers = [(b"host", b"localhost"), (b"authorization", b"Bearer None")]
     scope = {"type": "http", "server": server, "client": None, "headers": headers}
     asyncio.run(Guard(never, None)(scope, never, send))  # type: ignore[arg-type]
-    assert sent[0] == 403
+    assert sent[0] == 401
 
 
 def test_the_socket_is_private_from_birth(hub: Hub) -> None:

@@ -23,7 +23,21 @@ DOCS = Path(__file__).parents[2] / "docs"
 # The first page is the plain tier's; a page that makes a home costs many seconds.
 PAGES = (
     "getting-started",
-    *(pytest.param(one, marks=pytest.mark.thorough) for one in ("jobs", "models", "services", "cli", "contract")),
+    *(
+        pytest.param(one, marks=pytest.mark.thorough)
+        for one in (
+            "jobs",
+            "models",
+            "services",
+            "cli",
+            "recovery",
+            "contract",
+            "doctor",
+            "retention",
+            "explain",
+            "faults",
+        )
+    ),
 )
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -28,7 +28,10 @@ REASON_AT = {
     "_Waiting": 0,
     "_ended": 0,
     "_fail": 0,
+    "_record": 1,
+    "asked": 1,
     "decision": 1,
+    "event": 1,
     "ledger": 1,
     "mark_failed": 1,
     "mark_not_live": 0,
@@ -105,7 +108,9 @@ def in_code() -> set[str]:
     # An __init__ holds the names that a room exports.
     paths = [path for room in ROOMS for path in (SOURCE / room).rglob("*.py") if path.name != "__init__.py"]
     trees = [ast.parse(path.read_text()) for path in paths]
-    return {code for tree in trees for code in [*reasons(tree), *types(tree), *joined(tree)]} - ELSE
+    # The API says who asked; its other words are names of schemas.
+    asked = reasons(ast.parse((SOURCE / "api" / "callers.py").read_text()))
+    return {*asked, *(code for tree in trees for code in [*reasons(tree), *types(tree), *joined(tree)])} - ELSE
 
 
 def on_page() -> set[str]:

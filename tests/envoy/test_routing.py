@@ -116,6 +116,23 @@ def test_what_a_server_answers_is_passed_on_as_it_is() -> None:
     asyncio.run(run())
 
 
+def test_a_client_cannot_speak_for_a_proxy() -> None:
+    async def run() -> None:
+        async with envoy() as one:
+            await one.gateway.apply(table(a=await one.backend("a")))
+            names = ("forwarded", "x_forwarded_host", "x_forwarded_port", "x_original_host", "x_real_ip")
+            lies = dict.fromkeys(names, "evil.example")
+            lies |= {"x_forwarded_for": "6.6.6.6", "x_forwarded_proto": "https"}
+            asked = await one.client().ask("/digits/", body=None, **lies)
+            headers = asked.json()["headers"]
+            assert not [name for name, value in headers.items() if "evil" in value]
+            assert headers["x-forwarded-proto"] == "http"
+            # The last address is the one that Envoy saw: whoever reads this header must read it from its end.
+            assert headers["x-forwarded-for"].rpartition(",")[2].strip() not in ("", "6.6.6.6")
+
+    asyncio.run(run())
+
+
 def test_weights_split_the_traffic() -> None:
     async def run() -> None:
         async with envoy() as one:

@@ -137,7 +137,8 @@ def errors(text: str) -> list[str]:
         ),
         (
             JOB + "  env: {1A: x}\n",
-            "shipway.yaml:6: spec.env.1A: '1A' is not an environment variable name: use letters, digits and _",
+            "shipway.yaml:6: spec.env.1A: '1A' is not an environment variable name: "
+            "use letters, digits and _, at most 253",
         ),
         (
             JOB + "  params: {size: [1]}\n",

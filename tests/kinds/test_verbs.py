@@ -114,7 +114,7 @@ def test_a_job_runs_packs_and_succeeds() -> None:
 
 
 def test_a_job_retries_and_fails() -> None:
-    job = JOB.mark_started(RUN, T0).mark_retrying(RUN, "Error", "exit code 3", T1)
+    job = JOB.mark_started(RUN, T0).mark_retrying(RUN, "Error: exit code 3", T1)
     assert told(job, "Complete") == ("Unknown", "BackOff", "Error: exit code 3", 3)
     job = job.mark_failed(RUN, "Error", "exit code 3", "Traceback", "/log", T1)
     assert (job.status.phase, job.status.tail, job.status.log, job.status.version) == (
@@ -198,7 +198,7 @@ def test_a_service_rolls_out() -> None:
 )
 def test_a_service_serves(ready: int, wanted: int, told_status: str, reason: str) -> None:
     service = SERVICE.mark_serving(ready=ready, wanted=wanted, url="u", environment="venv", message="m", now=T0)
-    assert told(service, "Ready") == (told_status, reason, "m", 3)
+    assert told(service, "Ready") == (told_status, reason, f"{ready} of {wanted} replicas are ready; m", 3)
     assert (service.status.replicas, service.status.ready_replicas) == (wanted, ready)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shipway.models import formats
+from shipway import formats
 from shipway.runtime.errors import ModelRefused
 from shipway.runtime.formats import find
 

@@ -49,7 +49,7 @@ def test_a_model_becomes_its_files(materials: Materials, model: str, tmp_path: P
     assert folder == tmp_path / "cache" / "artifacts" / model.removeprefix("sha256:")
     assert _files(folder) == dict(sorted(FILES.items()))
     modes = {path.name: path.stat().st_mode & 0o777 for path in [folder, *folder.rglob("*")]}
-    assert (modes["model.onnx"], modes["run.sh"], modes["deep"], modes[folder.name]) == (0o444, 0o555, 0o555, 0o555)
+    assert (modes["model.onnx"], modes["run.sh"], modes["deep"], modes[folder.name]) == (0o400, 0o500, 0o500, 0o500)
 
 
 def test_a_snapshot_of_a_folder_and_of_a_file(materials: Materials, layout: Layout, output: Output) -> None:

@@ -123,16 +123,6 @@ def test_an_import_is_known_by_its_files(versions: Versions, output: Output) -> 
     assert versions.pack("digits", output(FILES, "copy"), imported) == first
     assert versions.pack("digits", output({**FILES, "more": b""}, "more"), imported).number == 2
     assert versions.pack("digits", output(FILES), _lineage(1)).number == 3
-    assert versions.find_fingerprint("digits", "") is None
-
-
-def test_the_newest_version_with_a_fingerprint(versions: Versions, output: Output) -> None:
-    assert versions.find_fingerprint("digits", "f") is None
-    for run, fingerprint in enumerate(["f", "g", "f", "h"], start=1):
-        versions.pack("digits", output(FILES), _lineage(run, fingerprint=fingerprint))
-    found = versions.find_fingerprint("digits", "f")
-    assert found is not None
-    assert found.number == 3
 
 
 @pytest.mark.parametrize("files", [{}, {"folder/": b""}])

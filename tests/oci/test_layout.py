@@ -62,6 +62,18 @@ def test_tags(layout: Layout) -> None:
     assert Layout(layout.root).read_manifest(second).layers[0].size == 5
 
 
+def test_the_index_is_read_again_when_anybody_changed_it(layout: Layout) -> None:
+    _tagged(layout, "digits:1")
+    before = layout.index()
+    assert layout.index() is before
+    _tagged(Layout(layout.root), "digits:2")
+    assert sorted(layout.index().tags) == ["digits:1", "digits:2"]
+    index = layout.root / "index.json"
+    index.write_bytes(index.read_bytes().replace(b"digits:2", b"digits\xff2"))
+    with pytest.raises(Corrupt, match=r"index\.json"):
+        layout.index()
+
+
 def test_an_announced_digest_is_checked_and_nothing_is_kept(layout: Layout) -> None:
     with pytest.raises(UserError, match=f"expected {Digest.of(b'abc')}, got {Digest.of(b'abd')}"):
         layout.put_blob(b"abd", expected=Digest.of(b"abc"))

@@ -88,6 +88,64 @@ def test_a_model_file_alone_is_imported(tmp_path: Path, file: str, trusted: bool
     assert service.spec.allow_pickle is trusted
 
 
+@pytest.mark.parametrize("name", ["M.ONNX", "Model.Joblib", "m.pickle"])
+def test_suffixes_in_capitals_and_long_ones_are_models_too(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("x")
+    model, _ = load(write(tmp_path).read_text())
+    assert isinstance(model, Model) and model.spec.source is not None
+    assert model.spec.source.files == (name,)
+
+
+def test_of_several_files_the_one_that_would_be_served_is_imported(tmp_path: Path) -> None:
+    model, service = made(tmp_path, a_pkl="x", b_onnx="x", c_pt="x")
+    assert isinstance(model, Model) and isinstance(service, ModelService) and model.spec.source is not None
+    assert model.spec.source.files == ("b.onnx",)
+    assert not service.spec.allow_pickle
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("m.pt", "pytorch"),
+        ("m.pth", "pytorch"),
+        ("M.KERAS", "keras"),
+        ("m.h5", "keras"),
+        ("m.safetensors", "safetensors"),
+        ("m.gguf", "gguf"),
+    ],
+)
+def test_a_file_that_takes_a_predictor_is_imported_beside_one(tmp_path: Path, name: str, format: str) -> None:
+    (tmp_path / name).write_text("x")
+    with pytest.raises(UserError, match=f"{name} is a {format} model, and opening one takes a predictor"):
+        write(tmp_path)
+    model, service = made(tmp_path, predictor_py="class Mine(Predictor):\n")
+    assert isinstance(model, Model) and isinstance(service, ModelService) and model.spec.source is not None
+    assert model.spec.source.files == (name,)
+    assert service.spec.predictor == "predictor.py:Mine" and not service.spec.allow_pickle
+
+
+def test_parts_of_a_model_are_imported_together(tmp_path: Path) -> None:
+    for name in ("model-2.safetensors", "model-1.safetensors", "other.pt"):
+        (tmp_path / name).write_text("x")
+    model, _ = made(tmp_path, predictor_py="class Mine(Predictor):\n")
+    assert isinstance(model, Model) and model.spec.source is not None
+    assert model.spec.source.files == ("model-1.safetensors", "model-2.safetensors")
+
+
+def test_a_bin_is_known_by_its_first_bytes(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"GGUF\3\0\0\0")
+    with pytest.raises(UserError, match="is a gguf model"):
+        write(tmp_path)
+
+
+@pytest.mark.parametrize("code", ["import torch\n", "from keras import layers\n", "    import tensorflow as tf\n"])
+def test_training_code_whose_models_take_a_predictor_says_so(tmp_path: Path, code: str) -> None:
+    _, service = made(tmp_path, train_py=code)
+    assert isinstance(service, ModelService) and service.spec.predictor is None
+    text = (tmp_path / "shipway.yaml").read_text()
+    assert "# predictor: predictor.py:Mine" in text
+
+
 def test_an_empty_folder_is_told_what_is_looked_for(tmp_path: Path) -> None:
     (tmp_path / "explore.ipynb").write_text("{}")
     with pytest.raises(UserError, match=r"nothing here .*looked for train.py, app.py or a model file"):

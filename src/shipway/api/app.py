@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from functools import cache
 
 from starlette.applications import Starlette
@@ -12,13 +13,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shipway.api import artifacts, journal, logs, models, objects, openapi, secrets, system
+from shipway.api import artifacts, journal, logs, models, objects, openapi, secrets, system, why
 from shipway.api.backend import Backend
 from shipway.api.endpoint import OBJECT, Endpoint, NoQuery
 from shipway.api.guard import Guard
 from shipway.api.requests import query
 from shipway.api.responses import Json, error_response
-from shipway.errors import NotFound, PlatformError, ShipwayError, UserError
+from shipway.errors import EnvironmentFault, NotFound, PlatformError, ShipwayError, UserError
 
 
 def build(backend: Backend, token: str | None) -> Starlette:
@@ -33,9 +34,11 @@ def build(backend: Backend, token: str | None) -> Starlette:
             ShipwayError: _told,
             HTTPException: _not_routed,
             ClientDisconnect: _nobody_listens,
+            OSError: _machine,
             Exception: _bug,
         },
     )
+    app.router.redirect_slashes = False  # an empty name is an error that says so, not a redirect to the list
     app.state.backend = backend
     app.state.stop = asyncio.Event()
     return app
@@ -62,7 +65,9 @@ async def _not_routed(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         allowed = sorted({one.method for one in ENDPOINTS if Route(one.path, one.handler).path_regex.match(path)})
         wrong = UserError(f"{path} does not know {request.method}; it knows {', '.join(allowed)}")
-        return error_response(wrong, status=405)
+        answer = error_response(wrong, status=405)
+        answer.headers["Allow"] = ", ".join(allowed)
+        return answer
     return error_response(
         NotFound(f"there is no path {path}", next_step="GET /openapi.json lists all paths."), status=error.status_code
     )
@@ -70,6 +75,15 @@ async def _not_routed(request: Request, error: Exception) -> Response:
 
 async def _nobody_listens(request: Request, error: Exception) -> Response:
     return Response(status_code=400)  # the client went away in the middle of its own request
+
+
+async def _machine(request: Request, error: Exception) -> Response:
+    """A disk that is full is no bug of ours; other accidents of the operating system may be."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = error.filename or "the home's disk"
+        full = EnvironmentFault(f"the disk is full: cannot write {where}", next_step="Free some space and try again.")
+        return error_response(full)
+    raise error
 
 
 async def _bug(request: Request, error: Exception) -> Response:
@@ -84,6 +98,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *logs.ENDPOINTS,
     *journal.ENDPOINTS,
     *models.ENDPOINTS,
+    *why.ENDPOINTS,
     *secrets.ENDPOINTS,
     *system.ENDPOINTS,
     Endpoint("GET", "/openapi.json", openapi_document, "This document", OBJECT),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
 
 from pydantic import model_validator
 
 from shipway.bundle import LogLine
+from shipway.explain import Story, Tenure
 from shipway.journal.notifying import NotifyingJournal
 from shipway.kinds import Value
 from shipway.kinds.meta import Name
@@ -55,6 +57,26 @@ class ArtifactIntake(Protocol):
         ...
 
 
+class Asked(Protocol):
+    """Keeps in the journal that somebody asked for something."""
+
+    def __call__(
+        self, subject: str, reason: str, message: str, by: str, data: Mapping[str, Any] | None = None
+    ) -> None: ...
+
+
+class Stories(Protocol):
+    """What the journal tells. Blocking: runs in a thread."""
+
+    def why(self, kind: str, name: str, since: datetime | None = None) -> Story:
+        """Raises NotFound when neither the store nor the journal knows it."""
+        ...
+
+    def history(self, model: str) -> tuple[Tenure, ...]:
+        """Where its versions were live. Raises NotFound."""
+        ...
+
+
 class SecretStore(Protocol):
     """Secret values go in and never come out through the API."""
 
@@ -82,6 +104,8 @@ class Backend:
     model_detail: Callable[[str, str], Mapping[str, Any]]  # blocking: runs in a thread
     secrets: SecretStore
     down: Callable[[DownRequest], Awaitable[list[str]]]
+    asked: Asked
+    stories: Stories
     shutdown: Callable[[], None]
     hub: Mapping[str, Any]
     uploads: Path | None = None  # folder for uploads under way, on the disk where they end; None: the system's

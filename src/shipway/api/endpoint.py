@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -24,17 +24,21 @@ class NoQuery(BaseModel, extra="forbid"):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One method of one path. ``request`` and ``response`` are JSON schemas (``ref`` names a kind or value)."""
+    """One method of one path. ``request`` and ``response`` are JSON schemas (``ref`` names a kind or value).
+
+    ``events``: name to schema of the data of each event that the path streams (besides ``error``). A path that
+    has them answers with a stream, and with ``response`` too, unless that is None.
+    """
 
     method: Literal["GET", "PUT", "POST", "DELETE"]
     path: str
     handler: Handler
     summary: str
-    response: Schema
+    response: Schema | None
     query: type[BaseModel] = NoQuery
     request: Schema | None = None
     request_type: str = JSON
-    response_types: tuple[str, ...] = (JSON,)
+    events: Mapping[str, Schema] = field(default_factory=dict)
     status: int = 200
 
 
@@ -55,5 +59,6 @@ def array(items: Schema) -> Schema:
 STRING: Schema = {"type": "string"}
 INTEGER: Schema = {"type": "integer"}
 BOOLEAN: Schema = {"type": "boolean"}
+ERROR: Schema = fields(error=fields(code=STRING, message=STRING, nextStep=STRING))
 OBJECT: Schema = {"type": "object"}
 BINARY: Schema = {"type": "string", "format": "binary"}

@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shipway.api.endpoint import EVENTS, Endpoint, ref
+from shipway.api.endpoint import STRING, Endpoint, fields, ref
 from shipway.api.requests import backend, kind_of, query
 from shipway.api.responses import Event, EventStream, encode
 from shipway.bundle import LogLine
@@ -46,8 +46,8 @@ ENDPOINTS = (
         "/v1/logs/{plural}/{name}",
         logs,
         "Lines of all workloads of an object, oldest first",
-        ref("LogLine"),
+        None,
         query=LogsQuery,
-        response_types=(EVENTS,),
+        events={"line": {"allOf": [ref("LogLine"), fields(workload=STRING)]}},
     ),
 )

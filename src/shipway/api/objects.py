@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shipway.api.endpoint import BOOLEAN, EVENTS, JSON, STRING, Endpoint, NoQuery, array, fields, ref
-from shipway.api.merge import declared, merge, result_of
+from shipway.api.callers import applied, delete_asked
+from shipway.api.endpoint import BOOLEAN, INTEGER, OBJECT, STRING, Endpoint, NoQuery, array, fields, ref
+from shipway.api.merge import MADE_BY_SHIPWAY, declared, merge, result_of
 from shipway.api.requests import Position, Seconds, backend, json_object, kind_of, query
-from shipway.api.responses import Event, EventStream, Json
+from shipway.api.responses import Event, EventStream, Json, JsonText
 from shipway.api.wake import Wake, after
 from shipway.errors import Conflict, FieldError, InvalidObject, NotFound, UserError
-from shipway.kinds import API_VERSION, Object, Value
+from shipway.kinds import API_VERSION, KINDS, Object, Value
 from shipway.kinds.load import object_from_document
+from shipway.kinds.meta import Name
 from shipway.ports import Change
 from shipway.store.notifying import NotifyingStore
 
@@ -50,12 +53,19 @@ async def put(request: Request) -> Response:
     obj = object_from_document(await json_object(request))
     if obj.key != (kind, name):
         raise UserError(f"the body is {obj.kind} {obj.name!r}, the path says {kind} {name!r}")
-    return Json(backend(request).store.put(obj).to_json())
+    store = backend(request).store
+    before = _find(store, obj)
+    after = store.put(obj)
+    if before is None or result_of(before, after) == "configured":
+        applied(request, before, after)
+    return Json(after.to_json())
 
 
 async def delete(request: Request) -> Response:
     query(request, NoQuery)
-    return Json(backend(request).store.delete(*_key(request)).to_json())
+    gone = backend(request).store.delete(*_key(request))
+    delete_asked(request, *gone.key)
+    return Json(gone.to_json())
 
 
 async def apply(request: Request) -> Response:
@@ -65,8 +75,7 @@ async def apply(request: Request) -> Response:
     documents, dry_run = body.get("objects"), body.get("dryRun", False)
     if unknown or not isinstance(documents, list) or not isinstance(dry_run, bool):
         raise UserError('the body must be {"objects": [...], "dryRun": true or false}')
-    store = backend(request).store
-    return Json({"results": [_applied(store, obj, dry_run=dry_run) for obj in _desired(documents)]})
+    return Json({"results": [_applied(request, obj, dry_run=dry_run) for obj in _desired(documents)]})
 
 
 async def changes(
@@ -94,8 +103,9 @@ def _list_or_watch(request: Request, kind: str | None) -> Response:
     asked = query(request, WatchQuery)
     store = backend(request).store
     if not asked.watch:
-        objects, version = store.list(kind)
-        return Json({"kind": "List", "resourceVersion": version, "items": [one.to_json() for one in objects]})
+        texts, version = store.texts(kind)
+        listed = f'{{"kind":"List","resourceVersion":{version},"items":[{",".join(texts)}]}}'
+        return Response(listed, media_type=Json.media_type)
     next(store.watch(asked.since), None)  # says NotFound while there is still a status line to say it with
     return EventStream(request, changes(store, asked.since, kind, asked.wait))
 
@@ -118,7 +128,8 @@ def _desired(documents: list[Any]) -> list[Object]:
     return found
 
 
-def _applied(store: NotifyingStore, desired: Object, *, dry_run: bool) -> dict[str, Any]:
+def _applied(request: Request, desired: Object, *, dry_run: bool) -> dict[str, Any]:
+    store = backend(request).store
     stored = _find(store, desired)
     merged = merge(stored, desired)
     for attempt in range(_ATTEMPTS):
@@ -130,10 +141,13 @@ def _applied(store: NotifyingStore, desired: Object, *, dry_run: bool) -> dict[s
                 raise
             stored = _find(store, desired)
             merged = merge(stored, desired)
+    result = result_of(stored, merged)
+    if result != "unchanged" and not dry_run:
+        applied(request, stored, after)
     return {
         "kind": after.kind,
         "name": after.name,
-        "result": result_of(stored, merged),
+        "result": result,
         "object": after.to_json(),
     }
 
@@ -150,21 +164,31 @@ def _key(request: Request) -> tuple[str, str]:
 
 
 def _event(change: Change) -> Event:
-    data = {"type": change.type, "version": change.version, "object": change.object.to_json()}
-    return Event("change", data, id=change.version)
+    # Put together, not parsed and written anew: once for each of the watchers.
+    data = f'{{"type":"{change.type}","version":{change.version},"object":{change.text}}}'
+    return Event("change", JsonText(data), id=change.version)
 
 
 _NAMED = f"{ROOT}/{{plural}}/{{name}}"
-_LIST = fields(kind={"const": "List"}, resourceVersion={"type": "integer"}, items=array(ref("Object")))
+_LIST = fields(kind={"const": "List"}, resourceVersion=INTEGER, items=array(ref("Object")))
 _RESULT = fields(
     kind=STRING, name=STRING, result={"enum": ["created", "configured", "unchanged"]}, object=ref("Object")
 )
-_BOTH = (JSON, EVENTS)
+_CHANGES = {
+    "change": fields(type={"enum": ["ADDED", "MODIFIED", "DELETED"]}, version=INTEGER, object=ref("Object")),
+}
+# What a person writes: what may be in it besides is said by the kind, and the rest (a status) is left out.
+_DOCUMENT = fields(
+    apiVersion={"const": API_VERSION},
+    kind={"enum": [kind for kind in KINDS if kind not in MADE_BY_SHIPWAY]},
+    metadata=fields(name=TypeAdapter(Name).json_schema()),
+    optional={"spec": OBJECT},
+)
 
 ENDPOINTS = (
-    Endpoint("GET", ROOT, list_all, "List or watch all objects", _LIST, query=WatchQuery, response_types=_BOTH),
+    Endpoint("GET", ROOT, list_all, "List or watch all objects", _LIST, query=WatchQuery, events=_CHANGES),
     Endpoint(
-        "GET", f"{ROOT}/{{plural}}", list_kind, "List or watch one kind", _LIST, query=WatchQuery, response_types=_BOTH
+        "GET", f"{ROOT}/{{plural}}", list_kind, "List or watch one kind", _LIST, query=WatchQuery, events=_CHANGES
     ),
     Endpoint("GET", _NAMED, get, "Read an object", ref("Object")),
     Endpoint(
@@ -177,6 +201,6 @@ ENDPOINTS = (
         apply,
         "Apply users' documents: all are validated before one is written",
         fields(results=array(_RESULT)),
-        request=fields(objects=array(ref("Object")), optional={"dryRun": BOOLEAN}),
+        request=fields(objects=array(_DOCUMENT), optional={"dryRun": BOOLEAN}),
     ),
 )

@@ -1,6 +1,7 @@
 """The OpenAPI document, made from the endpoints and from the types of the kinds.
 
-Source: https://spec.openapis.org/oas/v3.1.0 (its schemas are JSON Schema 2020-12, as pydantic's are).
+Source: https://spec.openapis.org/oas/v3.2.0 (its schemas are JSON Schema 2020-12, as pydantic's are; "Server-Sent
+Events" in section 4.14.4 is how it words what comes in a stream).
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from pydantic.json_schema import JsonSchemaMode
 
 from shipway import __version__
 from shipway.api.backend import DownRequest
-from shipway.api.endpoint import BYTES, EVENTS, STRING, Endpoint, Schema, fields, ref
+from shipway.api.endpoint import BYTES, ERROR, EVENTS, JSON, STRING, Endpoint, Schema, fields, ref
 from shipway.bundle import LogLine, Observed, Replica
+from shipway.explain import Holds, Line, NextStep, Story, Tenure
 from shipway.kinds import KINDS, ModelVersion
+from shipway.kinds.meta import DigestStr, EnvName, Name
 from shipway.ports import Entry, MetricPoint
 
 _COMPONENTS = "#/components/schemas/{model}"
-_DATACLASSES: tuple[type, ...] = (Observed, Replica, LogLine, Entry, MetricPoint)
+_STORIES: tuple[type, ...] = (Line, Holds, NextStep, Story, Tenure)
+_DATACLASSES: tuple[type, ...] = (Observed, Replica, LogLine, Entry, MetricPoint, *_STORIES)
 _VALUES: tuple[type, ...] = (ModelVersion, DownRequest, *_DATACLASSES)
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -32,7 +36,7 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     for one in endpoints:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
     return {
-        "openapi": "3.1.0",
+        "openapi": "3.2.0",
         "info": {"title": "Shipway hub", "version": __version__, "description": "No token on the Unix socket."},
         "paths": paths,
         "security": [{"token": []}],
@@ -51,26 +55,45 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "responses": {
             str(endpoint.status): {
                 "description": endpoint.summary,
-                "content": {type_: _content(type_, endpoint.response) for type_ in endpoint.response_types},
+                "content": _content(endpoint),
             },
             "default": {"description": "An error", "content": {"application/json": {"schema": ref("Error")}}},
         },
     }
     if endpoint.request is not None:
         content = {} if endpoint.request_type == BYTES else {"schema": endpoint.request}
-        operation["requestBody"] = {"required": True, "content": {endpoint.request_type: content}}
+        # No bytes at all are an empty value.
+        operation["requestBody"] = {
+            "required": endpoint.request_type == JSON,
+            "content": {endpoint.request_type: content},
+        }
     return operation
 
 
-def _content(type_: str, schema: Schema) -> dict[str, Any]:
-    # OpenAPI 3.1 has no words for the events of a stream: their data is told in docs and summary.
-    return {"schema": STRING} if type_ == EVENTS else {"schema": schema}
+def _content(endpoint: Endpoint) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if endpoint.response is not None:
+        content[JSON] = {"schema": endpoint.response}
+    if endpoint.events:
+        events = {**endpoint.events, "error": ref("Error")}
+        content[EVENTS] = {"itemSchema": {"oneOf": [_event(name, data) for name, data in events.items()]}}
+    return content
+
+
+def _event(name: str, data: Schema) -> Schema:
+    text = {**STRING, "contentMediaType": JSON, "contentSchema": data}
+    return fields(event={"const": name}, data=text, optional={"id": STRING})
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
-    plurals = {"type": "string", "enum": [cls.plural for cls in KINDS.values()]}
+    known = {
+        "plural": {"type": "string", "enum": [cls.plural for cls in KINDS.values()]},
+        "name": TypeAdapter(Name).json_schema(),
+        "key": TypeAdapter(EnvName).json_schema(),
+        "digest": TypeAdapter(DigestStr).json_schema(),
+    }
     return [
-        {"name": name, "in": "path", "required": True, "schema": plurals if name == "plural" else STRING}
+        {"name": name, "in": "path", "required": True, "schema": known.get(name, STRING)}
         for name in _PARAMETER.findall(path)
     ]
 
@@ -96,7 +119,7 @@ def _schemas() -> dict[str, Schema]:
         "oneOf": [ref(name) for name in KINDS],
         "discriminator": {"propertyName": "kind", "mapping": kinds},
     }
-    schemas["Error"] = fields(error=fields(code=STRING, message=STRING, nextStep=STRING))
+    schemas["Error"] = ERROR
     return schemas
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import pydantic
 from pydantic import BaseModel, Field, TypeAdapter
+from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
 from shipway.api.backend import Backend
@@ -36,13 +37,17 @@ def query(request: Request, model: type[Q]) -> Q:
         return model.model_validate(dict(request.query_params))
     except pydantic.ValidationError as error:
         allowed = ", ".join(field.alias or name for name, field in model.model_fields.items()) or "none"
-        wrong = "; ".join(
-            f"unknown query parameter {str(one['loc'][0])!r}"
-            if one["type"] == "extra_forbidden"
-            else f"query parameter {one['loc'][0]}={one['input']!r}: {one['msg']}"
-            for one in error.errors(include_url=False)
-        )
+        wrong = "; ".join(_wrong_parameter(one) for one in error.errors(include_url=False))
         raise UserError(wrong, next_step=f"This path takes: {allowed}.") from error
+
+
+def _wrong_parameter(error: ErrorDetails) -> str:
+    if not error["loc"]:  # of several together
+        return str(error["msg"]).removeprefix("Value error, ")
+    name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return f"unknown query parameter {name!r}"
+    return f"query parameter {name}={error['input']!r}: {error['msg']}"
 
 
 async def body(request: Request, *, limit: int) -> bytes:

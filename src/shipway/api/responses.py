@@ -28,6 +28,12 @@ class Json(Response):
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
+class JsonText(str):
+    """JSON that is written already, in one line: sent as it is."""
+
+    __slots__ = ()
+
+
 def error_response(error: ShipwayError, *, status: int | None = None) -> Json:
     """The error as the contract says: ``{"error": {code, message, nextStep}}``."""
     return Json({"error": error.to_json()}, status_code=status or error.http_status)
@@ -48,7 +54,7 @@ def encode(value: object) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One server-sent event; ``data`` is JSON-ready, ``id`` is where a reader can go on from."""
+    """One server-sent event; ``data`` is JSON-ready or a JsonText, ``id`` is where a reader can go on from."""
 
     event: str
     data: Any
@@ -57,7 +63,8 @@ class Event:
     def frame(self) -> bytes:
         """The event on the wire."""
         head = f"event: {self.event}\n" + (f"id: {self.id}\n" if self.id is not None else "")
-        return f"{head}data: {json.dumps(self.data, separators=(',', ':'))}\n\n".encode("ascii")
+        data = self.data if isinstance(self.data, JsonText) else json.dumps(self.data, separators=(",", ":"))
+        return f"{head}data: {data}\n\n".encode()
 
 
 class EventStream(Response):

@@ -18,6 +18,17 @@ NAME = "routes"
 
 _OWN_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 
+# What a proxy in front of us would tell, and there is none: from a client it is a lie that servers believe (they make
+# links and redirects of it). X-Forwarded-For and -Proto are Envoy's own: use_remote_address.
+_OF_A_PROXY = [
+    "forwarded",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-server",
+    "x-original-host",
+    "x-real-ip",
+]
+
 # Bodies up to this size are kept until the answer begins, so that the request can be tried again elsewhere;
 # larger ones stream through and are tried once.
 _RETRY_BUFFER = 32 * 2**20
@@ -42,7 +53,7 @@ def route_configuration(table: RoutingTable) -> Resource:
         "@type": TYPE + "config.route.v3.RouteConfiguration",
         "name": NAME,
         "ignore_port_in_host_matching": True,
-        "request_headers_to_remove": ["x-envoy-external-address"],
+        "request_headers_to_remove": ["x-envoy-external-address", *_OF_A_PROXY],
         "virtual_hosts": [{**host, "request_body_buffer_limit": _RETRY_BUFFER} for host in hosts],
     }
 

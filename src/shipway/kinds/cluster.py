@@ -36,4 +36,6 @@ class Cluster(Object):
 
     def mark_ready(self, status: ClusterStatus, now: datetime) -> Self:
         """The place answers and said what it can."""
-        return self.with_status(status).with_condition("Ready", "True", "Reachable", "", now)
+        return self.with_status(status).with_condition(
+            "Ready", "True", "Reachable", f"{status.cpus:g} CPUs, {status.memory / 2**30:.1f} GiB", now
+        )

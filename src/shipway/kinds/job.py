@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from shipway.kinds.meta import DigestStr, Name, Object, Status, Value
 from shipway.kinds.parts import EnvVars, Resources, Source
@@ -25,6 +25,13 @@ class JobInput(Value):
     path: str
     digest: DigestStr | None = None
     file: str | None = None  # its name, when the input is one file and not a folder
+
+    @field_validator("file")
+    @classmethod
+    def _stays_in_the_snapshot(cls, file: str | None) -> str | None:
+        if file is not None and (file in ("", ".", "..") or "/" in file or "\0" in file):
+            raise ValueError(f"{file!r} is not the name of a file in the snapshot: no '/', not '.' or '..'")
+        return file
 
     @model_validator(mode="before")
     @classmethod
@@ -85,6 +92,7 @@ class Run(Value):
     id: str
     fingerprint: DigestStr
     components: dict[str, str] = {}  # what the fingerprint is made of, name to digest or value
+    declared: dict[str, Any] = {}  # the same as people read it; values of secrets never
     attempt: int = 1
     started_at: datetime
     finished_at: datetime | None = None
@@ -146,20 +154,28 @@ class ModelJob(Object):
     def mark_packing(
         self, run: Run, metrics: dict[str, float], now: datetime, *, environment: str = "", log: str = ""
     ) -> Self:
-        """The code ended with 0; its output is being packed."""
+        """The code ended with 0; its output is being packed.
+
+        Tried again after a fault, it goes on saying what holds it up: two words in turn would each be a change, which
+        wakes whoever watches, and packing would be tried without a pause.
+        """
         status = self.status.model_copy(
             update={"phase": "Packing", "run": run, "metrics": metrics, "environment": environment, "log": log}
         )
-        return self.with_status(status).with_condition("Complete", "Unknown", "Packing", f"run {run.id}", now)
+        packing = self.with_status(status)
+        complete = self.status.condition("Complete")
+        if self.status.phase == "Packing" and complete is not None and complete.reason == "PackingDelayed":
+            return packing
+        return packing.with_condition("Complete", "Unknown", "Packing", f"run {run.id}", now)
 
     def mark_packing_stuck(self, message: str, now: datetime) -> Self:
         """Packing met a fault of this machine (a full disk) and is tried again."""
         return self.with_condition("Complete", "Unknown", "PackingDelayed", message, now)
 
-    def mark_retrying(self, run: Run, reason: str, message: str, now: datetime) -> Self:
-        """An attempt failed; the next one starts at ``run.retry_at``."""
+    def mark_retrying(self, run: Run, message: str, now: datetime) -> Self:
+        """An attempt failed, as ``message`` says; the next one starts at ``run.retry_at``."""
         status = self.status.model_copy(update={"run": run})
-        return self.with_status(status).with_condition("Complete", "Unknown", "BackOff", f"{reason}: {message}", now)
+        return self.with_status(status).with_condition("Complete", "Unknown", "BackOff", message, now)
 
     def mark_succeeded(
         self,

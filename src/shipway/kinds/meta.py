@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 API_VERSION: Final = "shipway.dev/v1alpha1"
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,48}[a-z0-9])?")
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,252}")  # the key of a secret is one too, and names a file
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -32,7 +32,8 @@ def _check_name(value: str) -> str:
 
 def _check_env_name(value: str) -> str:
     if not _ENV_NAME.fullmatch(value):
-        raise ValueError(f"{value!r} is not an environment variable name: use letters, digits and _")
+        allowed = "use letters, digits and _, at most 253"
+        raise ValueError(f"{value!r} is not an environment variable name: {allowed}")
     return value
 
 
@@ -42,9 +43,14 @@ def _check_digest(value: str) -> str:
     return value
 
 
-Name = Annotated[str, AfterValidator(_check_name)]
-EnvName = Annotated[str, AfterValidator(_check_env_name)]
-DigestStr = Annotated[str, AfterValidator(_check_digest)]
+def described(pattern: re.Pattern[str]) -> WithJsonSchema:
+    """The pattern for JSON schemas; it is checked by a function of ours, whose message is better than pydantic's."""
+    return WithJsonSchema({"type": "string", "pattern": f"^({pattern.pattern})$"})
+
+
+Name = Annotated[str, AfterValidator(_check_name), described(_NAME)]
+EnvName = Annotated[str, AfterValidator(_check_env_name), described(_ENV_NAME)]
+DigestStr = Annotated[str, AfterValidator(_check_digest), described(_DIGEST)]
 
 
 class Value(BaseModel):
@@ -164,6 +170,8 @@ class Object(Value):
             observed_generation=self.metadata.generation,
             last_transition_time=since,
         )
+        if new == old and self.status.observed_generation == self.metadata.generation:
+            return self  # most passes: nothing is copied
         return self.with_status(self.status.model_copy(update={"conditions": _replaced(self.status.conditions, new)}))
 
 

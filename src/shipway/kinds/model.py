@@ -7,11 +7,14 @@ the version that the job's present code stands for, once its gate let it pass.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import ClassVar, Literal, Self
 
 from shipway.kinds.meta import DigestStr, Name, Object, Status, Value
 from shipway.kinds.parts import Source
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 CHAMPION = "champion"
 LATEST = "latest"
@@ -59,7 +62,8 @@ class Model(Object):
 
     def version(self, ref: str) -> ModelVersion | None:
         """The version by number or alias (``"2"``, ``"champion"``), or None."""
-        number = int(ref) if ref.isdigit() else self.status.aliases.get(ref)
+        # Of a path of the API: not every text of digits is an int ("²", or 5,000 of them).
+        number = int(ref) if _NUMBER.fullmatch(ref) else self.status.aliases.get(ref)
         return next((one for one in self.status.versions if one.number == number), None)
 
     def mark_versions(self, versions: tuple[ModelVersion, ...], now: datetime) -> Self:

@@ -15,6 +15,7 @@ _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 _DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+LONGEST = 10 * 365 * 24 * 3600  # seconds: beyond some hundred years datetime and Envoy cannot count them
 _DURATION_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -36,14 +37,23 @@ def memory_bytes(text: str) -> int:
 
 
 def duration_seconds(value: object) -> float:
-    """Seconds from a number or a string like ``30s``, ``1m30s``, ``250ms``."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return float(value)
+    """Seconds from a number or a string like ``30s``, ``1m30s``, ``250ms``. Raises ValueError."""
+    seconds = _seconds(value)
+    if seconds is not None and seconds > LONGEST:
+        raise ValueError(f"{value!r} is too long: at most {LONGEST / 3600:.0f}h (ten years)")
+    if seconds is not None and seconds >= 0:  # NaN is not
+        return seconds
+    raise ValueError(f"{value!r} is not a duration: write seconds like 30, or 30s, 1m30s, 250ms")
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(min(value, 2 * LONGEST))  # an int of 400 digits is no float
     text = str(value)
     parts = list(_DURATION_PART.finditer(text))
-    if parts and "".join(part[0] for part in parts) == text:
-        return sum(float(part[1]) * _DURATION_UNIT[part[2]] for part in parts)
-    raise ValueError(f"{value!r} is not a duration: write seconds like 30, or 30s, 1m30s, 250ms")
+    if not parts or "".join(part[0] for part in parts) != text:
+        return None
+    return sum(float(part[1]) * _DURATION_UNIT[part[2]] for part in parts)
 
 
 def _cpu(value: object) -> str:

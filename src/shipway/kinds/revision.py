@@ -44,12 +44,14 @@ class Revision(Object):
     def mark_starting(self, retry: str, now: datetime) -> Self:
         """Its replicas were asked for (again, when ``retry`` is a new value)."""
         status = RevisionStatus(phase="Starting", started_at=now, retry=retry, conditions=self.status.conditions)
-        return self.with_status(status).with_condition("Ready", "Unknown", "Starting", "", now)
+        return self.with_status(status).with_condition(
+            "Ready", "Unknown", "Starting", "its replicas were asked for", now
+        )
 
     def mark_ready(self, now: datetime) -> Self:
         """Enough replicas are ready and warm; it may have traffic."""
         status = self.status.model_copy(update={"phase": "Ready", "drain_until": None})
-        return self.with_status(status).with_condition("Ready", "True", "Ready", "", now)
+        return self.with_status(status).with_condition("Ready", "True", "Ready", "all its replicas are ready", now)
 
     def mark_failed(self, reason: str, message: str, tail: str, log: str, now: datetime) -> Self:
         """It did not get ready; it never has traffic."""
@@ -59,9 +61,13 @@ class Revision(Object):
     def mark_draining(self, until: datetime, now: datetime) -> Self:
         """It gets no new request; those under way may end until then."""
         status = self.status.model_copy(update={"phase": "Draining", "drain_until": until})
-        return self.with_status(status).with_condition("Ready", "False", "Draining", "", now)
+        return self.with_status(status).with_condition(
+            "Ready", "False", "Draining", f"requests under way may end until {until:%H:%M:%S} UTC", now
+        )
 
     def mark_retired(self, now: datetime) -> Self:
         """Its replicas are gone; it can be started again."""
         status = self.status.model_copy(update={"phase": "Retired", "drain_until": None})
-        return self.with_status(status).with_condition("Ready", "False", "Retired", "", now)
+        return self.with_status(status).with_condition(
+            "Ready", "False", "Retired", "its replicas are gone; it can be started again", now
+        )

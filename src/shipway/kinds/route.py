@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -20,6 +21,11 @@ class Backend(Value):
     revision: str
     weight: Annotated[int, Field(ge=0, le=100)] = 100
     replicas: Annotated[int, Field(ge=0)] = 1
+
+
+def shares(backends: Iterable[Backend]) -> dict[str, int]:
+    """Percent of the traffic by revision, JSON-ready."""
+    return {one.revision: one.weight for one in backends}
 
 
 class RouteSpec(Value):

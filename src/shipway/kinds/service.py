@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from shipway.kinds.meta import DigestStr, Name, Object, ObjectMeta, Status, Value
+from shipway.kinds.meta import DigestStr, Name, Object, ObjectMeta, Status, Value, described
 from shipway.kinds.parts import EnvVars, Probe, Resources, Source
 from shipway.kinds.quantity import Seconds
 
@@ -25,7 +25,7 @@ def _check_model_ref(value: str) -> str:
     return value
 
 
-ModelRef = Annotated[str, AfterValidator(_check_model_ref)]
+ModelRef = Annotated[str, AfterValidator(_check_model_ref), described(_MODEL_REF)]
 
 
 class RevisionTemplate(Value):
@@ -139,10 +139,15 @@ class ModelService(Object):
         status = self.status.model_copy(update={"latest_revision": revision, "latest_model": model})
         return self.with_status(status).with_condition("RolledOut", "False", reason, message, now)
 
+    def mark_not_serving(self, now: datetime) -> Self:
+        """No revision of it has had traffic yet."""
+        return self.with_condition("Ready", "False", "NothingLive", "no revision has traffic yet", now)
+
     def mark_serving(self, *, ready: int, wanted: int, url: str, environment: str, message: str, now: datetime) -> Self:
         """How many replicas of the revision with the traffic answer now."""
         status = self.status.model_copy(
             update={"replicas": wanted, "ready_replicas": ready, "url": url, "environment": environment}
         )
         reason = "Serving" if ready else "NoReadyReplica" if wanted else "ScaledToZero"
-        return self.with_status(status).with_condition("Ready", "True" if ready else "False", reason, message, now)
+        told = "; ".join(filter(None, [f"{ready} of {wanted} replicas are ready", message]))
+        return self.with_status(status).with_condition("Ready", "True" if ready else "False", reason, told, now)

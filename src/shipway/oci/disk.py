@@ -16,6 +16,8 @@ from typing import BinaryIO
 
 from shipway.errors import EnvironmentFault
 
+Signature = tuple[int, int, int]
+
 
 @contextmanager
 def faults(doing: str, *, unless: type[OSError] | tuple[type[OSError], ...] = ()) -> Iterator[None]:
@@ -61,6 +63,18 @@ def publish(temporary_path: Path, file: BinaryIO, target: Path) -> None:
     os.fsync(file.fileno())
     temporary_path.replace(target)
     sync_folder(target.parent)
+
+
+def signature(path: Path) -> Signature | None:
+    """Inode, time of the last change and size of a small file that is only ever replaced: equal while it is the same.
+
+    None when it cannot be looked at; reading it then says why.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def sync_folder(folder: Path) -> None:

@@ -48,6 +48,7 @@ class Layout:
         self._index = root / "index.json"
         self._marker = root / "oci-layout"
         self._lock = root / ".lock"
+        self._parsed: tuple[disk.Signature | None, Index] | None = None  # index.json as it was read last
         with disk.faults(f"open the OCI layout {root}"):
             self._prepare()
             disk.sweep(self._temporaries)
@@ -137,7 +138,15 @@ class Layout:
             raise self._corrupt_blob(descriptor, f"it is not a manifest ({error!r})") from error
 
     def index(self) -> Index:
-        """What the layout holds now."""
+        """What the layout holds now: the same object for as long as the file stays the same."""
+        # Before the bytes: a file that is replaced in between is read once more, and never taken for the old.
+        now = disk.signature(self._index)
+        known = self._parsed
+        if known is None or now is None or known[0] != now:
+            known = self._parsed = now, self._read_index()
+        return known[1]
+
+    def _read_index(self) -> Index:
         try:
             with disk.faults(f"read {self._index}", unless=FileNotFoundError):
                 data = self._index.read_bytes()
@@ -175,7 +184,7 @@ class Layout:
         Do not call ``tag``, ``untag`` or ``edit`` inside: they would wait for this block for ever.
         """
         with disk.faults(f"change {self._index}"), disk.locked(self._lock):
-            before = self.index()
+            before = self._read_index()
             edit = Edit(before)
             yield edit
             if edit.index != before:
@@ -216,7 +225,7 @@ class Layout:
     def _corrupt_blob(self, descriptor: Descriptor, actual: str) -> Corrupt:
         return Corrupt(
             f"blob {descriptor.digest} in {self.root} is damaged: {actual}",
-            next_step="Restore the file from a backup, or make its content again; other content is not touched.",
+            next_step="Make its content again, or stop the hub: `shipway hub repair` names what needs it.",
         )
 
     def _corrupt_file(self, path: Path, actual: str) -> Corrupt:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 
 from shipway.bundle import Observed
 from shipway.kinds import Backend, Route
@@ -31,6 +34,16 @@ def plan(routes: Iterable[Route], observed: Mapping[str, Observed]) -> RoutingTa
             )
         )
     return RoutingTable(tuple(sorted(upstreams.values())), tuple(virtual))
+
+
+def table_version(table: RoutingTable) -> str:
+    """A short name of a table: equal tables have equal ones."""
+    return hashlib.sha256(json.dumps(asdict(table), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def in_words(shares: Mapping[str, int]) -> str:
+    """``digits-00001 90 %, digits-00002 10 %``."""
+    return ", ".join(f"{name} {percent} %" for name, percent in shares.items()) or "nobody"
 
 
 def _endpoints(backend: Backend, observed: Mapping[str, Observed]) -> tuple[str, ...]:

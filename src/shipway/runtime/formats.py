@@ -18,7 +18,7 @@ from shipway.runtime.errors import ModelRefused
 Format = Literal["onnx", "skops", "pickle"]
 
 # In the order of preference where one model was saved in several formats: no code in the file comes first.
-# models/formats.py names a version's format by the same rules; tests/models/test_formats.py compares the two.
+# shipway/formats.py names a version's format by the same rules; tests/models/test_formats.py compares the two.
 _SUFFIXES: dict[str, Format] = {
     ".onnx": "onnx",
     ".skops": "skops",

@@ -45,7 +45,7 @@ class FakeCluster:
         self._now = now
         self._virtual: dict[str, _Virtual] = {}
         self._waiters: set[asyncio.Event] = set()
-        self._versions: dict[str, int] = {}
+        self._watchers: set[asyncio.Queue[str]] = set()
         self._ports = iter(range(20001, 30000))
 
     async def apply(self, workload: Workload) -> None:
@@ -86,14 +86,19 @@ class FakeCluster:
 
     async def watch(self) -> AsyncIterator[str]:
         """See the port."""
-        seen = {name: version for name, version in self._versions.items() if name not in self._virtual}
-        while True:
-            news = [name for name, version in sorted(self._versions.items()) if seen.get(name) != version]
-            for name in news:
-                seen[name] = self._versions[name]
-                yield name
-            if not news:
-                await self._news()
+        told: asyncio.Queue[str] = asyncio.Queue()
+        self._watchers.add(told)
+        try:
+            for name in sorted(self._virtual):
+                told.put_nowait(name)
+            while True:
+                names = {await told.get()}
+                while not told.empty():
+                    names.add(told.get_nowait())
+                for name in sorted(names):
+                    yield name
+        finally:
+            self._watchers.discard(told)
 
     async def logs(self, name: str, *, follow: bool = False, tail: int | None = None) -> AsyncIterator[LogLine]:
         """See the port."""
@@ -216,7 +221,8 @@ class FakeCluster:
         self._tell(name)
 
     def _tell(self, name: str) -> None:
-        self._versions[name] = self._versions.get(name, 0) + 1
+        for told in self._watchers:
+            told.put_nowait(name)
         for waiter in self._waiters:
             waiter.set()
         self._waiters.clear()
