@@ -12,7 +12,6 @@ import logging
 import os
 import platform
 import signal
-import socket
 import sys
 import sysconfig
 from contextlib import suppress
@@ -25,7 +24,7 @@ from shipway import __version__, home, hub_log, settings
 from shipway.api.app import build
 from shipway.api.backend import Backend, DownRequest
 from shipway.api.serve import serve
-from shipway.clock import SystemClock
+from shipway.clock import SystemClock, wall
 from shipway.cluster.local import LocalCluster, PipReader, UvEnvironments
 from shipway.controllers import (
     GATEWAY,
@@ -45,6 +44,7 @@ from shipway.controllers import (
     Views,
 )
 from shipway.envoy.gateway import EnvoyGateway
+from shipway.envoy.listen import Reservation
 from shipway.envoy.workload import envoy_binary, workload
 from shipway.errors import ShipwayError
 from shipway.jobs import Platform
@@ -54,6 +54,7 @@ from shipway.kinds import LOCAL, Cluster, ClusterStatus, ObjectMeta
 from shipway.models import Materials, Snapshots, Versions
 from shipway.oci import Layout
 from shipway.recovery.lost import check_nothing_lost
+from shipway.recovery.restore import finish
 from shipway.secrets import FileSecrets
 from shipway.settings import Settings
 from shipway.store.notifying import NotifyingStore
@@ -75,7 +76,7 @@ class Hub:
     environments: UvEnvironments
     clock: SystemClock
     stop: asyncio.Event
-    kept_port: socket.socket | None  # the gateway's, until Envoy listens there
+    port: Reservation  # the gateway's
 
 
 def compose(where: Settings) -> Hub:
@@ -100,8 +101,8 @@ def compose(where: Settings) -> Hub:
         home_id=home.identity(where),
         inherited=settings.inherited(),
     )
-    port, kept_port = home.gateway_port(where)
-    gateway = EnvoyGateway(where.gateway, where.sockets, port)
+    port = home.gateway_port(where)
+    gateway = EnvoyGateway(where.gateway, where.sockets, port.port)
     metrics = MetricFollower(cluster, journal)
     here = Platform(f"cpython-{platform.python_version()}", sysconfig.get_platform())
     models = ModelController(objects, clock, versions, materials, recorder)
@@ -153,7 +154,7 @@ def compose(where: Settings) -> Hub:
         hub={"version": __version__, "pid": os.getpid(), "home": str(where.home)},
         uploads=where.cache,
     )
-    return Hub(backend, manager, queue, cluster, models, metrics, environments, clock, stop, kept_port)
+    return Hub(backend, manager, queue, cluster, models, metrics, environments, clock, stop, port)
 
 
 async def run(where: Settings, listen: tuple[str, int] | None) -> None:
@@ -183,8 +184,7 @@ async def run(where: Settings, listen: tuple[str, int] | None) -> None:
         await hub.cluster.close()
         hub.backend.store.close()
         hub.backend.journal.close()
-        if hub.kept_port is not None:
-            hub.kept_port.close()
+        hub.port.close()
     if ended_by_itself:
         raise SystemExit(70)
 
@@ -230,6 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
                 return 0
             log.info("Shipway %s serves %s", __version__, where.home)
             with home.failure_told(where):
+                finish(where, wall())
                 check_nothing_lost(where)
                 asyncio.run(run(where, listen))
             home.leave_sockets(where)

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import secrets
-import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from shipway.cluster.local import supervision
 from shipway.cluster.local.folder import Folder
 from shipway.cluster.local.supervisor import identity as processes
 from shipway.controllers import GATEWAY
-from shipway.envoy.listen import reserve_any, reserve_port
+from shipway.envoy.listen import Reservation, reserve_any, reserve_beside_envoy, reserve_port
 from shipway.errors import PortTaken, Refused, ShipwayError
 from shipway.settings import Settings
 
@@ -47,8 +46,8 @@ def identity(where: Settings) -> str:
     return hashlib.sha256(os.fsencode(where.home)).hexdigest()[:12]
 
 
-def gateway_port(where: Settings) -> tuple[int, socket.socket | None]:
-    """The home's gateway port (asked for, remembered, or chosen now), and what keeps it until Envoy comes.
+def gateway_port(where: Settings) -> Reservation:
+    """The home's gateway port (asked for, remembered, or chosen now), kept until Envoy comes and whenever it is away.
 
     A remembered port that a stranger has taken while our gateway was down is given up, not fought for. A gateway
     that runs keeps its port itself.
@@ -58,17 +57,16 @@ def gateway_port(where: Settings) -> tuple[int, socket.socket | None]:
     before = int(text) if text.isdigit() else None
     asked = where.gateway_port or before
     if asked is not None and asked == before and _gateway_lives(Folder(where.workloads / GATEWAY[1])):
-        return asked, None
+        return reserve_beside_envoy(asked)
     try:
         kept = reserve_any() if asked is None else reserve_port(asked)
     except PortTaken:
         if where.gateway_port is not None:
             raise
         kept = reserve_any()
-    port = int(kept.getsockname()[1])
     where.gateway.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write_whole(remembered, str(port))
-    return port, kept
+    _write_whole(remembered, str(kept.port))
+    return kept
 
 
 def _gateway_lives(folder: Folder) -> bool:

@@ -35,8 +35,25 @@ _HEALTH_TIMEOUT = 5.0  # a hub that hangs must not hang us
 _TAIL_BYTES = 4096
 
 
+def check_owner(settings: Settings) -> None:
+    """Raise EnvironmentFault when the home is there and closed to us: it is another user's."""
+    try:
+        os.close(os.open(f"{settings.home}/.", os.O_RDONLY | os.O_DIRECTORY))
+    except PermissionError as error:
+        raise EnvironmentFault(
+            f"the home {settings.home} is closed to user {os.getuid()}: it is another user's",
+            next_step="Run as its owner, or set SHIPWAY_HOME to a folder of your own.",
+        ) from error
+    except OSError:
+        return  # there is none yet
+
+
 def status(settings: Settings) -> dict[str, Any] | None:
-    """What the home's hub says of itself (``/healthz``, with ``version`` and ``pid``), or None when none answers."""
+    """What the home's hub says of itself (``/healthz``, with ``version`` and ``pid``), or None when none answers.
+
+    Raises as :func:`check_owner`: a hub that we cannot see may well live.
+    """
+    check_owner(settings)
     try:
         health: dict[str, Any] = HubClient(socket=settings.hub_socket, timeout=_HEALTH_TIMEOUT).get("/healthz")
     except HubUnreachable:
@@ -74,6 +91,7 @@ def failure(settings: Settings) -> ShipwayError | None:
 
 def recover(settings: Settings, *arguments: str) -> dict[str, Any]:
     """Let ``python -m shipway.recovery`` act on the home; what it says. Raises what it raised."""
+    check_owner(settings)
     done = subprocess.run(
         ["env", f"SHIPWAY_HOME={settings.home}", *RECOVERY, *arguments], stdout=subprocess.PIPE, check=False
     )

@@ -71,10 +71,8 @@ def taken(where: Settings) -> Iterator[int]:
 
 
 def chosen(where: Settings) -> int:
-    port, kept = home.gateway_port(where)
-    if kept is not None:
-        kept.close()
-    return port
+    with home.gateway_port(where) as kept:
+        return kept.port
 
 
 def write(where: Settings, name: str, document: object) -> None:

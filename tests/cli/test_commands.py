@@ -250,6 +250,35 @@ def test_apply_and_delete(shipway: Shipway, has_snapshots: FakeHub, project: Pat
     assert shipway("delete", "job").code == 2
 
 
+class Dying:
+    """A hub that dies over its first ``deaths`` requests of a kind; then it answers."""
+
+    def __init__(self, deaths: int, answer: Any) -> None:
+        self.deaths, self.answer = deaths, answer
+
+    def __call__(self, body: object) -> Any:
+        self.deaths -= 1
+        if self.deaths >= 0:
+            return 503, {"error": {"code": "HubUnreachable", "message": "it died", "nextStep": ""}}
+        return self.answer(body) if callable(self.answer) else self.answer
+
+
+@pytest.mark.parametrize(("deaths", "code"), [(1, 0), (5, 0), (6, 5)])
+def test_what_a_dying_hub_did_not_answer_is_asked_again(
+    shipway: Shipway, has_snapshots: FakeHub, project: Path, deaths: int, code: int
+) -> None:
+    hub = has_snapshots
+    gone = (404, {"error": {"code": "NotFound", "message": "there is no such job", "nextStep": ""}})
+    hub.routes[f"DELETE {BASE}/modeljobs/digits"] = Dying(deaths, gone)  # the one that died had done it
+    assert shipway("delete", "job", "digits").code == code
+    hub.routes["POST /v1/down"] = Dying(deaths, {"deleted": []})
+    assert shipway("down").code == code
+    for words in (("apply", "-f"), ("up",)):
+        applied(hub, succeeded(job()), model(1), serving(service()))
+        hub.routes["POST /v1/apply"] = Dying(deaths, hub.routes["POST /v1/apply"])
+        assert shipway(*words, project).code == code
+
+
 def test_apply_from_stdin(shipway: Shipway, has_snapshots: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     applied(has_snapshots, service())
     monkeypatch.setattr(sys, "stdin", Stdin(PROJECT.partition("---\n")[2].encode()))

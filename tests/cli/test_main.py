@@ -147,3 +147,9 @@ def test_a_closed_pipe_is_quiet() -> None:
 def test_units() -> None:
     assert [span(one) for one in (0.5, 59, 90, 7200, 200_000, -1)] == ["0s", "59s", "1m", "2h", "2d", "0s"]
     assert [size(one) for one in (0, 2048, 1_500_000, 5_000_000_000)] == ["0 B", "2.05 kB", "1.5 MB", "5 GB"]
+
+
+@pytest.mark.slow
+def test_a_home_that_does_not_exist_is_not_called_sound(shipway: Shipway, tmp_path: Path) -> None:
+    assert shipway("hub", "repair").out == f"{tmp_path / 'home'} does not exist yet: nothing to repair\n"
+    assert not (tmp_path / "home").exists()

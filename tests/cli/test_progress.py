@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shipway.deploy.progress import Progress, progress
-from shipway.kinds import Object
+from shipway.kinds import Object, ObjectMeta, Route, RouteSpec
 from tests.cli.worlds import (
     T0,
     T3,
@@ -191,6 +191,29 @@ def test_what_is_shown_and_when_it_is_over(objects: list[Object], expected: list
 def test_how_long_a_step_took() -> None:
     assert [one.elapsed for one in seen(RUNNING).steps] == [5.0]
     assert [one.elapsed for one in seen(succeeded(job())).steps] == [3.0, None]
+
+
+def test_ready_replicas_behind_a_gateway_that_does_not_serve_them_are_not_up() -> None:
+    one = serving(own_server(), None)
+    route = Route(metadata=ObjectMeta(name="digits"), spec=RouteSpec(service="digits"))
+    taken = "cannot bind '127.0.0.1:8100'"
+    state = seen(one, route.mark_not_live("Rejected", taken, NOW - timedelta(seconds=5)))
+    said = f"the gateway does not serve it: {taken}"
+    assert (lines(state), state.settled) == ([f"roll out digits-00001: retrying, {said}"], False)
+    for_good = seen(one, route.mark_not_live("Rejected", taken, NOW - timedelta(seconds=31)))
+    assert (lines(for_good), for_good.settled) == ([f"roll out digits-00001: failed, {said}"], True)
+    assert "shipway doctor" in for_good.failures[0].message
+    assert seen(one, route.mark_live("u", NOW)).settled
+
+
+def test_an_object_at_which_the_hub_fails_says_so_while_it_is_waited_for() -> None:
+    stuck = job().with_condition("Reconciled", "False", "ReconcileFailed", "the disk is full", T0).observed_at(0)
+    state = seen(stuck)
+    assert (lines(state), state.settled) == (["train digits: retrying, the hub fails at it: the disk is full"], False)
+    again = stuck.with_condition("Reconciled", "True", "Reconciled", "", T3).observed_at(0)
+    assert lines(seen(again)) == ["train digits: waiting"]
+    over = succeeded(job()).with_condition("Reconciled", "False", "ReconcileFailed", "the disk is full", T3)
+    assert seen(over).settled
 
 
 def test_scaled_to_zero_is_up() -> None:

@@ -162,6 +162,19 @@ def test_times_of_today_have_no_date() -> None:
     assert re.fullmatch(TIME, local(at, NOW + timedelta(days=3)))
 
 
+def test_nothing_since_then_is_not_nothing_at_all(hub: FakeHub, shipway: Shipway) -> None:
+    hub.routes["GET /v1/why/modeljobs/digits"] = {**STORY, "lines": []}
+    assert "  the journal has no line about it\n" in shipway("why", "job/digits").out
+    told = shipway("why", "job/digits", "--since", "2020-01-01")
+    assert "  the journal has no line about it since 2020-01-01 " in told.out
+
+
+@pytest.mark.parametrize("name", ["", "job/"])
+def test_a_kind_without_a_name(hub: FakeHub, shipway: Shipway, name: str) -> None:
+    told = shipway("why", name)
+    assert (told.code, "KIND/NAME" in told.err) == (2, True)
+
+
 def test_events(hub: FakeHub, shipway: Shipway) -> None:
     hub.routes["GET /v1/journal"] = {"entries": [ENTRY]}
     told = shipway("events", "--for", "job/digits", "--type", "decision", "--since", "1h", "-n", "5")
@@ -172,6 +185,7 @@ def test_events(hub: FakeHub, shipway: Shipway) -> None:
 def test_no_events(hub: FakeHub, shipway: Shipway) -> None:
     hub.routes["GET /v1/journal"] = {"entries": []}
     assert shipway("events").out == "nothing is in the journal\n"
+    assert shipway("events", "--for", "job/x").out == "nothing of that is in the journal\n"
     assert shipway("events", "-o", "json").json == []
 
 
@@ -179,6 +193,7 @@ def test_events_followed(hub: FakeHub, shipway: Shipway) -> None:
     hub.routes["GET /v1/journal"] = Events([("entry", ENTRY), ("entry", {**ENTRY, "reason": "CacheHit"})])
     assert [line.split("  ")[3] for line in shipway("events", "-f").out.splitlines()] == ["CacheMiss", "CacheHit"]
     assert shipway("events", "-f", "-o", "json").out.count('"reason"') == 2
+    assert shipway("events", "-f", "-o", "yaml").out.count("---\n") == 2, "one document each"
 
 
 def test_events_of_no_kind(hub: FakeHub, shipway: Shipway) -> None:

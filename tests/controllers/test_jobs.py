@@ -63,6 +63,19 @@ def test_after_down_the_version_is_still_known(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def test_each_job_of_one_name_tells_its_own_decisions(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        await world.job(evaluate={"metric": "accuracy", "min": 0.5})
+        await world.train()
+        for hits in (1, 2):  # generation 1 each time
+            await world.views.down([("ModelJob", "digits")])
+            await world.job(evaluate={"metric": "accuracy", "min": 0.5})
+            told = [one.reason for one in world.journal.entries(type="decision")]
+            assert (told.count("CacheHit"), told.count("GatePassed")) == (hits, hits + 1)
+
+    play(tmp_path, scene)
+
+
 def test_retrain_makes_a_new_version(tmp_path: Path) -> None:
     async def scene(world: World) -> None:
         job = await world.job()

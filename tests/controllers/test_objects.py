@@ -10,7 +10,7 @@ import pytest
 
 from shipway.controllers import Objects
 from shipway.controllers.updates import find, update
-from shipway.errors import Conflict
+from shipway.errors import Conflict, NotFound
 from shipway.kinds import Model, ModelService, ModelServiceSpec, ObjectMeta, Revision, RevisionSpec
 from shipway.ports import Change
 from shipway.store.notifying import NotifyingStore
@@ -53,6 +53,15 @@ def test_a_service_that_changes_its_model_changes_its_owner(objects: Objects) ->
     assert [one.name for one in objects.of(ModelService, "iris")] == ["a"]
     objects.delete("ModelService", "a")
     assert objects.of(ModelService, "iris") == ()
+
+
+def test_what_another_process_deleted_is_seen_after_our_own_try(store: NotifyingStore, objects: Objects) -> None:
+    objects.put(_service("a", "digits"))
+    assert objects.of(ModelService, "digits")
+    store._inner.delete("ModelService", "a")
+    with pytest.raises(NotFound):
+        objects.delete("ModelService", "a")
+    assert objects.of(ModelService, "digits") == ()
 
 
 def test_what_the_api_writes_is_seen_by_the_next_read(store: NotifyingStore, objects: Objects) -> None:

@@ -28,6 +28,16 @@ def test_a_state_is_written_when_it_changes() -> None:
     assert reasons(journal) == ["Programmed", "Unreachable", "Programmed"]
 
 
+def test_a_state_that_comes_again_after_something_else_is_written_again() -> None:
+    journal = FakeJournal()
+    [hub] = hubs(journal, 1)
+    hub.decision(A, "ModelNotAvailable", "there is no model m")
+    hub.decision(A, "RevisionMade", "a-00001", once=True)
+    for again in (hub, *hubs(journal, 1)):
+        again.decision(A, "ModelNotAvailable", "there is no model m")
+        assert reasons(journal) == ["ModelNotAvailable", "RevisionMade", "ModelNotAvailable"]
+
+
 def test_a_decision_that_is_taken_once_is_written_once_whatever_was_decided_since() -> None:
     journal = FakeJournal()
     for hub in hubs(journal):

@@ -56,9 +56,25 @@ def test_keys_without_an_object_and_objects_that_are_gone_are_nobodys() -> None:
     setbacks, store, journal = _made()
     store.delete(*KEY)
     for key in (KEY, ("Gateway", "gateway")):
-        setbacks.failed(key, ValueError("x"), 9)
+        setbacks.failed(key, ValueError("x"), 6)
         setbacks.succeeded(key)
     assert [one.subject for one in journal.entries()] == ["ModelJob/digits"]
+
+
+def test_an_error_that_reads_differently_each_time_does_not_undo_the_back_off(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        tries: list[str] = []
+
+        async def broken(name: str) -> None:
+            tries.append(name)
+            raise OSError(f"cannot write /tmp/{len(tries)}")
+
+        world.cluster.observe = broken  # type: ignore[method-assign]
+        await world.apply(ModelJob, "digits", ModelJobSpec(command=("train",)))
+        await world.advance(60)
+        assert len(tries) < 20, "each write of the condition woke the job, and each try wrote another one"
+
+    play(tmp_path, scene)
 
 
 def test_a_job_whose_reconcile_fails_says_so_and_goes_on_when_the_cause_is_gone(tmp_path: Path) -> None:

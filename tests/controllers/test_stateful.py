@@ -55,7 +55,9 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        logging.getLogger("shipway").setLevel(logging.CRITICAL)
+        self.log = logging.getLogger("shipway")
+        self.level = self.log.level
+        self.log.setLevel(logging.CRITICAL)
         self.folder = tempfile.TemporaryDirectory(prefix="shipway-")
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(Inline(1))
@@ -76,6 +78,7 @@ class Life(RuleBasedStateMachine):
         try:
             self.come_to_rest()
         finally:
+            self.log.setLevel(self.level)
             self.play(self.world.stop())
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()

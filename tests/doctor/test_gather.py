@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 
 from shipway.doctor import Facts, gather, judge, look
 from shipway.doctor.facts import Database, Gateway, Home, Hub, Ports, Sockets, Time, Trouble
+from shipway.journal.sqlite import SqliteJournal
+from shipway.ports import MetricPoint
 from shipway.settings import Settings
 from tests.doctor.homes import NOW, QUIET, home_of, tree, write_entry
 
@@ -33,6 +36,12 @@ def test_a_home_that_does_not_exist_is_not_made(tmp_path: Path) -> None:
     assert facts.proxies == ("https_proxy",)
     assert (facts.hub, facts.gateway) == (Hub(False), Gateway(envoy=False))
     assert "missing" not in states(facts, "home", "store", "journal", "hub", "gateway", "sockets", "envoy", "uv")
+
+
+def test_whether_a_gateway_is_needed_nobody_can_say_of_a_damaged_store(tmp_path: Path) -> None:
+    where = home_of(tmp_path)
+    where.store.write_bytes(b"no database at all" * 100)
+    assert isinstance(look(where, QUIET).gateway, Trouble)
 
 
 def test_a_home_whose_hub_is_dead(tmp_path: Path) -> None:
@@ -65,6 +74,18 @@ def test_a_damaged_store_is_named_and_all_else_is_told(tmp_path: Path) -> None:
     assert isinstance(facts.store, Database) and facts.store.damage
     assert states(facts, "store", "journal") == ["missing", "ok"]
     assert states(facts, "clusters") == ["degraded"]
+
+
+def test_the_change_log_and_the_metrics_are_looked_at_too(tmp_path: Path) -> None:
+    where = home_of(tmp_path)
+    with closing(SqliteJournal(where.journal)) as journal:
+        journal.record([MetricPoint("ModelJob/digits", "run-1", "loss", 0.5, NOW)])
+    where.journal.write_bytes(where.journal.read_bytes().replace(b"run-1", b"run-9"))
+    with closing(sqlite3.connect(where.store)) as connection, connection:
+        connection.execute("UPDATE changes SET object = object || ' '")
+    facts = look(where, QUIET)
+    assert isinstance(facts.store, Database) and "of changes does not match" in facts.store.damage
+    assert isinstance(facts.journal, Database) and "of points does not match" in facts.journal.damage
 
 
 def test_a_flipped_letter_in_a_row_is_found(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ class EnvoyProcess:
 def envoy_files() -> Iterator[EnvoyProcess]:
     """Not started yet. The folder is in /tmp: pytest's own paths are too long for a socket."""
     with tempfile.TemporaryDirectory(prefix="shipway-", dir="/tmp") as place, reserve_any([]) as kept:
-        one = EnvoyProcess(Path(place) / "gateway", Path(place) / "run", kept.getsockname()[1])
+        one = EnvoyProcess(Path(place) / "gateway", Path(place) / "run", kept.port)
         try:
             yield one
         finally:

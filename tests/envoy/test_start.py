@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipway.bundle import Workload
-from shipway.envoy.listen import reserve_any, reserve_port
+from shipway.envoy.listen import reserve_any, reserve_beside_envoy, reserve_port
 from shipway.envoy.workload import envoy_binary, workload
 from shipway.errors import EnvironmentFault, PortTaken
 
@@ -41,16 +41,16 @@ def test_a_port_that_somebody_listens_on_is_left_to_him() -> None:
             reserve_port(taken)
         assert "SHIPWAY_GATEWAY_PORT" in caught.value.next_step
         with reserve_any([taken]) as other:
-            assert other.getsockname()[1] not in (taken, 0)
+            assert other.port not in (taken, 0)
     with reserve_port(taken) as kept:
-        assert kept.getsockname() == ("127.0.0.1", taken)
+        assert kept.port == taken
 
 
 def test_a_port_that_is_kept_goes_to_no_other_home_and_still_to_our_envoy() -> None:
     with reserve_any([]) as kept:
-        port = kept.getsockname()[1]
+        port = kept.port
         with reserve_any([port]) as other:
-            assert other.getsockname()[1] != port
+            assert other.port != port
         with socket.socket() as envoy:
             envoy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             envoy.bind(("127.0.0.1", port))
@@ -59,9 +59,26 @@ def test_a_port_that_is_kept_goes_to_no_other_home_and_still_to_our_envoy() -> N
                 reserve_port(port)
 
 
+def test_a_port_that_another_hub_keeps_for_its_envoy_is_not_taken_back_by_who_had_it_before() -> None:
+    with reserve_any([]) as ours:
+        port = ours.port
+    with reserve_any([port]) as theirs:  # we died, and another home starts: its Envoy does not listen yet
+        assert theirs.port == port
+        with pytest.raises(PortTaken, match=str(port)):
+            reserve_port(port)
+    reserve_port(port).close()
+
+
+def test_beside_our_envoy_no_other_hub_gets_the_port_when_it_falls() -> None:
+    with reserve_any([]) as before:
+        port = before.port
+    with reserve_beside_envoy(port), pytest.raises(PortTaken):
+        reserve_port(port)
+
+
 def test_connections_of_an_earlier_gateway_are_no_obstacle() -> None:
     with reserve_any([]) as kept:
-        port = kept.getsockname()[1]
+        port = kept.port
     with socket.socket() as envoy:
         envoy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         envoy.bind(("127.0.0.1", port))
@@ -69,4 +86,4 @@ def test_connections_of_an_earlier_gateway_are_no_obstacle() -> None:
         with socket.create_connection(("127.0.0.1", port)):
             envoy.accept()[0].close()  # who closes first has the port in TIME_WAIT
     with reserve_port(port) as again:
-        assert again.getsockname()[1] == port
+        assert again.port == port

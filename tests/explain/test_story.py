@@ -111,6 +111,23 @@ def test_files_of_an_input_are_named_too() -> None:
     assert text.endswith("points has other files (p.csv is gone)")
 
 
+def test_files_of_a_revision_are_named() -> None:
+    made = entry(
+        SERVICE,
+        "RevisionMade",
+        "web-00002 was made: source changed, env changed (WHO)",
+        changed={"source": {"from": OLD, "to": NEW}, "env": {"from": ["WHO"], "to": ["WHO"]}},
+    )
+    found = {(OLD, NEW): FileChanges(changed=("serve.py",))}
+    assert sentence(made, found) == "web-00002 was made: source changed (serve.py changed), env changed (WHO)"
+    assert sentence(made, {}) == made.message
+
+
+def test_a_message_that_says_the_same_is_not_told_twice() -> None:
+    gone = entry("Gateway/gateway", "Unreachable", "Envoy does not answer on /x/envoy.sock")
+    assert sentence(gone, {}) == gone.message
+
+
 def test_an_input_that_is_new_has_nothing_to_compare_with() -> None:
     assert not snapshot_pairs([start("x", changed={"inputs": {"points": {"from": None, "to": NEW}}})])
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,19 @@ from shipway.errors import Corrupt, EnvironmentFault
 from shipway.settings import Settings
 
 DAMAGED = Corrupt("store.db is damaged", next_step="repair it")
+
+
+@contextmanager
+def another_user() -> Iterator[None]:
+    """As root we become nobody; as anybody else a closed folder is closed to us anyway."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
 
 
 def write(where: Settings) -> str:
@@ -50,3 +66,16 @@ def test_rubbish_is_no_error(tmp_path: Path, content: str) -> None:
     where = Settings(tmp_path)
     where.hub_failure.write_text(content)
     assert hub_process.failure(where) is None
+
+
+def test_the_home_of_another_user_is_called_so_and_not_taken_for_one_without_a_hub(tmp_path: Path) -> None:
+    where = Settings(tmp_path / "home")
+    where.home.mkdir(mode=0o000)
+    with another_user():
+        for act in (hub_process.status, hub_process.ensure, hub_process.stop):
+            with pytest.raises(EnvironmentFault, match=r"is closed to user .* another user's") as error:
+                act(where)
+            assert "SHIPWAY_HOME" in error.value.next_step
+        with pytest.raises(EnvironmentFault, match="is closed to user"):
+            hub_process.recover(where, "repair")
+    where.home.chmod(0o700)

@@ -252,3 +252,11 @@ def test_what_does_not_decide_the_result_is_not_in_the_fingerprint() -> None:
     base = fingerprint(components(make_job().spec, HERE))
     for change in ({"retries": 3}, {"timeout": "1h"}, {"resources": {"memory": "1Gi"}}, {"cache": False}):
         assert fingerprint(components(make_job(**change).spec, HERE)) == base
+
+
+def test_how_long_a_run_took_is_unknown_when_the_clock_was_set_back() -> None:
+    job = started(make_job())
+    ended = Observed("w", DIGEST, "Succeeded", started_at=NOW, finished_at=NOW - timedelta(hours=1))
+    assert step(job, seen(job, observed=ended), NOW).data["seconds"] is None
+    ended = Observed("w", DIGEST, "Succeeded", started_at=NOW, finished_at=NOW + timedelta(seconds=2))
+    assert step(job, seen(job, observed=ended), NOW).data["seconds"] == 2.0

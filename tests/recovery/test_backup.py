@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import tarfile
@@ -16,7 +17,8 @@ from shipway.errors import Corrupt, NotFound, Refused, ShipwayError, UserError
 from shipway.journal.sqlite import SqliteJournal
 from shipway.oci import Layout
 from shipway.recovery.backup import backup
-from shipway.recovery.restore import restore
+from shipway.recovery.lost import check_nothing_lost
+from shipway.recovery.restore import finish, restore
 from shipway.settings import Settings
 from shipway.store.sqlite import SqliteStore
 from tests.recovery.homes import NOW, flip, made
@@ -100,6 +102,42 @@ def test_a_home_that_is_not_empty_is_refused_and_with_force_moved_aside(where: S
     aside = Path(restore(where, saved, NOW, force=True)["aside"])
     assert (aside / "store.db").read_bytes() == before
     assert where.store.exists()
+
+
+@pytest.mark.parametrize("moves", range(12))
+def test_a_restore_killed_between_two_moves_is_ended_by_who_comes_next(
+    moves: int, where: Settings, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(SqliteStore(where.store, lambda: NOW)) as store:
+        expected = store.list()[0]
+        store.delete("ModelJob", "train")
+    old = where.store.read_bytes()
+    rename, left = Path.rename, iter(range(moves))
+
+    def killed(path: Path, target: Path) -> Path:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(Path, "rename", killed)
+        restore(where, saved, NOW, force=True)
+    finish(where, NOW)
+    check_nothing_lost(where)
+    assert not list(where.home.glob("restor*"))
+    asides = list(where.home.glob("before-restore-*/store.db"))
+    with closing(SqliteStore(where.store, lambda: NOW)) as store:
+        if moves == 0:
+            assert not asides, "killed before it was verified: as if it had not been asked for"
+        else:
+            assert store.list()[0] == expected
+            assert [one.read_bytes() for one in asides] == [old]
+
+
+def test_what_a_killed_restore_unpacked_is_removed_by_the_next(other: Settings, saved: Path) -> None:
+    (other.home / "restore-abc" / "home").mkdir(parents=True)
+    restore(other, saved, NOW, force=False)
+    assert not list(other.home.glob("restor*"))
 
 
 def test_a_home_that_runs_something_is_refused_even_with_force(saved: Path, where: Settings) -> None:

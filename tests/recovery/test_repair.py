@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from shipway.clock import SystemClock
 from shipway.errors import Corrupt
 from shipway.journal.sqlite import SqliteJournal
+from shipway.models import Lineage, Versions
 from shipway.oci import Layout
 from shipway.recovery.inspect import inspect
 from shipway.recovery.lost import check_nothing_lost
@@ -104,6 +106,18 @@ def test_a_damaged_blob_is_moved_away_and_its_version_forgotten(where: Settings)
     assert "digits:1" in found.damage[0]
     assert Layout(where.oci).tags() == {}
     assert [one.name for one in where.home.glob("quarantine-*/*")] == [blob.name]
+
+
+def test_the_number_of_a_lost_version_is_never_given_again(where: Settings, tmp_path: Path) -> None:
+    blob = max((where.oci / "blobs" / "sha256").iterdir(), key=lambda one: one.stat().st_size)
+    flip(blob, b"\x01\x02\x01")
+    mend(where)
+    versions = Versions(Layout(where.oci), SystemClock())
+    made = versions.pack("digits", tmp_path / "files", Lineage(origin="import", source="again", created_at=NOW))
+    assert made.number == 2, "digits:1 is in the ledger, and means other bytes"
+    versions.remove("digits")
+    made = versions.pack("digits", tmp_path / "files", Lineage(origin="import", source="again", created_at=NOW))
+    assert made.number == 1, "the model itself was deleted: this is another one"
 
 
 def test_a_damaged_blob_is_mended_from_the_cache(where: Settings) -> None:

@@ -80,8 +80,7 @@ def served(folder: Path, *, impatient: bool = False) -> Iterator[Stage]:
         assert not thread.is_alive()
         hub.backend.store.close()
         hub.backend.journal.close()
-        if hub.kept_port is not None:
-            hub.kept_port.close()
+        hub.port.close()
 
 
 def _delete(hub: Hub, request: DownRequest) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from shipway.client import HubClient
 from tests.e2e.home import Home, Process, Project, eventually, fresh_home, request, told
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.thorough]
@@ -139,8 +140,6 @@ def test_no_command_shows_it(home: Home, command: str) -> None:
 
 
 def test_no_answer_of_the_hub_shows_it(home: Home) -> None:
-    from shipway.client import HubClient
-
     client = HubClient(next(home.path.rglob("hub.sock")), timeout=10)
     for path in ("/v1/status", "/v1/workloads", "/v1/journal", "/apis/shipway.dev/v1alpha1", "/healthz", "/v1/secrets"):
         assert CANARY not in str(client.get(path)), path
@@ -174,7 +173,7 @@ def test_no_name_on_the_command_line_leads_anywhere(home: Home, name: str) -> No
         ("delete", "job", name),
         ("logs", name),
         ("models", "show", name),
-        ("models", "show", f"line:{name}"),
+        ("models", "show", f"line:{name or '..'}"),  # "line:" alone is the whole model
         ("predict", name, "-d", "{}"),
         ("secret", "set", name, "KEY"),
         ("secret", "set", "mine", name),

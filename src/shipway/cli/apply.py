@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from shipway.cli.hubs import connect
 from shipway.cli.options import act_output
 from shipway.cli.output import emit
-from shipway.cli.starting import ensured
+from shipway.cli.starting import persisted
+from shipway.client import HubClient
+from shipway.deploy.applied import Applied
 from shipway.deploy.apply import apply_objects, upload_missing
 from shipway.deploy.documents import OBJECTS, Key
 from shipway.deploy.nouns import BY_KIND, noun
@@ -27,9 +28,7 @@ def apply(file: Path, output: str) -> None:
     What they name (sources, inputs, requirements) is relative to the file's folder.
     """
     project = _project(file)
-    hub = ensured()
-    upload_missing(hub, project)
-    results = apply_objects(hub, project.objects, {})
+    results = persisted(lambda hub: _apply(hub, project))
     lines = "\n".join(f"{'/'.join(one.key)} {one.result}" for one in results)
     emit([{"kind": one.key[0], "name": one.key[1], "result": one.result} for one in results], output, lines)
 
@@ -55,10 +54,25 @@ def delete(kind: str | None, name: str | None, file: Path | None, output: str) -
     emit([{"kind": key[0], "name": key[1], "result": "deleted"} for key in gone], output, lines)
 
 
+def _apply(hub: HubClient, project: Project) -> list[Applied]:
+    upload_missing(hub, project)
+    return apply_objects(hub, project.objects, {})
+
+
 def _delete(key: Key, *, missing_ok: bool) -> bool:
+    path = f"{OBJECTS}/{BY_KIND[key[0]].plural}/{key[1]}"
+    tries = 0
+
+    def ask(hub: HubClient) -> None:
+        nonlocal tries
+        tries += 1
+        hub.delete(path)
+
     try:
-        connect().delete(f"{OBJECTS}/{BY_KIND[key[0]].plural}/{key[1]}")
+        persisted(ask)
     except NotFound:
+        if tries > 1:  # the hub that died over it had done it
+            return True
         if not missing_ok:
             raise
         return False

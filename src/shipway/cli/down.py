@@ -8,7 +8,7 @@ import click
 
 from shipway.cli.options import act_output
 from shipway.cli.output import emit
-from shipway.cli.starting import ensured
+from shipway.cli.starting import persisted
 from shipway.errors import UserError
 from shipway.project import declared
 
@@ -29,5 +29,6 @@ def down(folder: Path | None, everything: bool, output: str) -> None:
     request: dict[str, object] = {"all": True}
     if folder is not None:
         request = {"objects": [{"kind": one.kind, "name": one.name} for one in declared(folder) if one.kind in _RUN]}
-    deleted = ensured().post("/v1/down", request)["deleted"] if request.get("objects", True) else []
+    answer = persisted(lambda hub: hub.post("/v1/down", request)) if request.get("objects", True) else {}
+    deleted = answer.get("deleted", [])
     emit({"deleted": deleted}, output, "\n".join(f"{one} is down" for one in deleted) or "nothing was up")

@@ -40,11 +40,16 @@ def events(follow: bool, of: str | None, type_: str | None, since: str | None, c
         stream = connect().stream(f"/v1/journal?{urlencode({**asked, 'follow': 'true'})}")
         for event, entry in stream:
             if event == "entry":
-                click.echo(_line(entry, now) if output == "text" else dumped(entry, output))
+                click.echo(("---\n" if output == "yaml" else "") + _printed(entry, now, output))
         return
     entries = connect().get(f"/v1/journal?{urlencode(asked)}")["entries"]
-    text = "\n".join(_line(one, now) for one in entries) or "nothing is in the journal"
+    none = "nothing of that is in the journal" if of or type_ or since else "nothing is in the journal"
+    text = "\n".join(_line(one, now) for one in entries) or none
     click.echo(text if output == "text" else dumped(entries, output))
+
+
+def _printed(entry: Mapping[str, Any], now: datetime, output: str) -> str:
+    return _line(entry, now) if output == "text" else dumped(entry, output)
 
 
 def _subject(text: str) -> str:

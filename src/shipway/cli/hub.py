@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -92,6 +93,8 @@ def repair(yes: bool, output: str) -> None:
 
 
 def _repaired(said: Mapping[str, Any]) -> str:
+    if not Path(said["home"]).is_dir():
+        return f"{said['home']} does not exist yet: nothing to repair"
     if not said["damage"]:
         return f"{said['home']} is sound: nothing to repair"
     parts = [("damaged", said["damage"]), ("saved" if said["done"] else "can be saved", said["saved"])]

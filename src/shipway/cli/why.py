@@ -34,15 +34,16 @@ def why(name: str, since: str | None, output: str) -> None:
     hub, now = connect(), datetime.now(UTC)
     plural, name = target(name)
     plural = plural or _only(hub, name)
-    query = f"?{urlencode({'since': moment(since, now).isoformat()})}" if since else ""
+    begin = moment(since, now).isoformat() if since else ""
+    query = f"?{urlencode({'since': begin})}" if begin else ""
     story = hub.get(f"/v1/why/{plural}/{quote(name)}{query}")
-    emit(story, output, told(story, now))
+    emit(story, output, told(story, now, begin))
 
 
-def told(story: Mapping[str, Any], now: datetime) -> str:
-    """The story as text."""
+def told(story: Mapping[str, Any], now: datetime, begin: str = "") -> str:
+    """The story, asked for since ``begin``, as text."""
     gone = "" if story["exists"] else "  (it does not exist any more)"
-    parts = [f"{story['subject']}{gone}", *_block("", _happened(story, now))]
+    parts = [f"{story['subject']}{gone}", *_block("", _happened(story, now, begin))]
     parts += _block("now", _holds(story["now"], story["subject"], now))
     parts += _block("next", _steps(story, now))
     return "\n".join(parts)
@@ -53,7 +54,7 @@ def _block(title: str, lines: Iterable[str]) -> list[str]:
     return [*([title] if title and told else []), *told]
 
 
-def _happened(story: Mapping[str, Any], now: datetime) -> Iterable[str]:
+def _happened(story: Mapping[str, Any], now: datetime, begin: str) -> Iterable[str]:
     for one in story["lines"]:
         when = local(one["at"], now)
         if one["count"] > 1 and one["since"]:
@@ -62,7 +63,7 @@ def _happened(story: Mapping[str, Any], now: datetime) -> Iterable[str]:
         whose = "" if one["subject"] == story["subject"] else f"{one['subject']}: "
         yield f"{when}  {whose}{one['text']}"
     if not story["lines"]:
-        yield "the journal has no line about it"
+        yield f"the journal has no line about it{f' since {local(begin, now)}' if begin else ''}"
 
 
 def _holds(holding: Iterable[Mapping[str, Any]], subject: str, now: datetime) -> Iterable[str]:

@@ -147,7 +147,9 @@ class JobController:
     ) -> None:
         assert job.spec.model is not None
         listed = self.versions.list(job.spec.model)
-        cause = Cause(self.recorder.by(subject_of(job)), job.name, version.run, job.metadata.generation)
+        cause = Cause(
+            self.recorder.by(subject_of(job)), job.name, version.run, job.metadata.generation, job.metadata.uid
+        )
         now = self.clock.now()
         judge_version(self.store, self.recorder, job.spec.model, listed, version.number, verdict, cause, now)
         reason = "CacheHit" if cached else "Succeeded"
@@ -181,7 +183,8 @@ class JobController:
         )
 
     def _record(self, job: ModelJob, reason: str, message: str, data: Mapping[str, Any]) -> None:
-        told = {"job": job.name, "generation": job.metadata.generation, **data}
+        # The uid, because generations begin again with a job that was deleted and made anew.
+        told = {"job": job.name, "uid": job.metadata.uid, "generation": job.metadata.generation, **data}
         self.recorder.decision(subject_of(job), reason, message, told, once=True)
 
     def _write(self, job: ModelJob, change: Callable[[ModelJob], ModelJob]) -> None:

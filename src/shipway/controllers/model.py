@@ -69,7 +69,9 @@ class ModelController:
             version = await asyncio.to_thread(self.versions.pack, model.name, folder, lineage)
         except UserError as error:
             message = str(error)
-            self.recorder.decision(subject_of(model), "ImportFailed", message, {"source": digest}, once=True)
+            self.recorder.decision(
+                subject_of(model), "ImportFailed", message, {"uid": model.metadata.uid, "source": digest}, once=True
+            )
             self._write(model, lambda one: one.mark_import_failed(digest, message, now))
             return
         except ShipwayError as error:
@@ -81,9 +83,9 @@ class ModelController:
         listed = await asyncio.to_thread(self.versions.list, model.name)
         numbers = {"version": version.number, "digest": version.digest, "size": version.size, "source": digest}
         message = f"{model.name}:{version.number} was made of the files of spec.source ({version.size} bytes)"
-        told = {**numbers, "generation": model.metadata.generation}
+        told = {**numbers, "uid": model.metadata.uid, "generation": model.metadata.generation}
         self.recorder.decision(subject_of(model), "Imported", message, told, once=True)
-        cause = Cause(self.recorder.by(subject_of(model)), generation=model.metadata.generation)
+        cause = Cause(self.recorder.by(subject_of(model)), generation=model.metadata.generation, uid=model.metadata.uid)
         judge_version(self.store, self.recorder, model.name, listed, version.number, verdict, cause, now)
         self._write(model, lambda one: one.mark_imported(digest))
 
@@ -99,12 +101,16 @@ def _current(model: Model) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a version is judged: who asked for it, and the job's run that made it (none for an import)."""
+    """Why a version is judged: who asked for it, and the job's run that made it (none for an import).
+
+    ``generation`` and ``uid`` are those of the job or model that was applied.
+    """
 
     by: str
     job: str = ""
     run: str = ""
     generation: int = 0
+    uid: str = ""
 
 
 def judge_version(

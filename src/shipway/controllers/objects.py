@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from shipway.errors import NotFound
@@ -34,7 +35,7 @@ class Objects:
     """:class:`shipway.ports.Store` whose reads come from memory. Any thread may call.
 
     Who writes through ``store`` makes the memory stale, and the next read takes in the changes first. Another
-    process's write is seen with the next one of ours, at the latest with the Conflict that it causes.
+    process's write is seen with the next one of ours, at the latest with the Conflict or NotFound that it causes.
     """
 
     def __init__(self, store: NotifyingStore) -> None:
@@ -72,14 +73,12 @@ class Objects:
         return tuple(one for one in found if isinstance(one, cls))
 
     def put(self, obj: Object) -> Object:
-        try:
+        with self._expired_by_failure():
             return self._store.put(obj)
-        except Exception:
-            self._expire()  # a Conflict with another process's write: the next try must see it
-            raise
 
     def delete(self, kind: str, name: str) -> Object:
-        return self._store.delete(kind, name)
+        with self._expired_by_failure():
+            return self._store.delete(kind, name)
 
     def watch(self, since: int, *, kind: str | None = None, wait: float = 0.0) -> Iterator[Change]:
         return self._store.watch(since, kind=kind, wait=wait)
@@ -87,6 +86,14 @@ class Objects:
     def close(self) -> None:
         """Let go of the store, which goes on."""
         self._forget_me()
+
+    @contextmanager
+    def _expired_by_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            self._expire()  # it may come from another process's write: the next try must see that
+            raise
 
     def _expire(self) -> None:
         self._stale = True

@@ -93,6 +93,8 @@ class Recorder:
         if self._known[key] != said:
             self._journal.append(entry)
             self._remember(key, said)
+            # Whatever stood before stands no longer, whoever wrote it: the next hub would read the same.
+            self._remember((entry.subject, f"{entry.type} "), _essence(entry))
 
     def _read(self, entry: Entry, unique: Callable[[Entry], str] | None) -> str:
         """What the journal says, whichever hub wrote it."""

@@ -6,29 +6,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from shipway.bundle import Observed, Replica
+from shipway.jobs import without_login
 from shipway.kinds import RevisionSpec
 
 Changed = Mapping[str, Mapping[str, Any]]
 
-# Their values are long, or nobody's business: that they changed is enough.
-_UNSPOKEN = frozenset({"source", "env", "requirements"})
+# Their values are long: that they changed is enough.
+_UNSPOKEN = frozenset({"source", "requirements"})
 
 
 def template_changes(before: RevisionSpec, after: RevisionSpec) -> dict[str, dict[str, Any]]:
-    """The fields that differ, ``{"from", "to"}`` each; of env, only names."""
+    """The fields that differ, ``{"from", "to"}`` each; of env, only the names of variables that differ."""
     old, new = _fields(before), _fields(after)
     changed = {name: {"from": old[name], "to": new[name]} for name in new if old[name] != new[name]}
     if "env" in changed:
-        changed["env"] = {"from": sorted(old["env"]), "to": sorted(new["env"])}
+        changed["env"] = {"from": _others(old["env"], new["env"]), "to": _others(new["env"], old["env"])}
+    if "requirements" in changed:
+        changed["requirements"] = {key: _shown(lines) for key, lines in changed["requirements"].items()}
     return changed
 
 
 def in_words(changed: Changed) -> list[str]:
     """``model digits:1 -> digits:2``, ``source changed``."""
-    return [
-        f"{name} changed" if name in _UNSPOKEN else f"{name} {_or_none(one['from'])} -> {_or_none(one['to'])}"
-        for name, one in changed.items()
-    ]
+    return [_spoken(name, one) for name, one in changed.items()]
 
 
 def restart_of(revision: str, replica: Replica, observed: Observed) -> tuple[str, dict[str, Any]]:
@@ -60,6 +60,22 @@ def _fields(spec: RevisionSpec) -> dict[str, Any]:
     model = f"{spec.model.name}:{spec.model.version}" if spec.model is not None else None
     source = spec.template.source.digest if spec.template.source is not None else None
     return {**spec.template.model_dump(mode="json", by_alias=True), "model": model, "source": source}
+
+
+def _others(env: Mapping[str, Any], than: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name in env if env[name] != than.get(name))
+
+
+def _shown(requirements: Any) -> Any:
+    return [without_login(line) for line in requirements] if isinstance(requirements, list) else requirements
+
+
+def _spoken(name: str, change: Mapping[str, Any]) -> str:
+    if name == "env":
+        return f"env changed ({', '.join(sorted({*change['from'], *change['to']}))})"
+    if name in _UNSPOKEN:
+        return f"{name} changed"
+    return f"{name} {_or_none(change['from'])} -> {_or_none(change['to'])}"
 
 
 def _or_none(value: Any) -> str:

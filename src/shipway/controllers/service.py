@@ -182,7 +182,13 @@ class ServiceController:
         present = find(self.store, Revision, name)
         started = present.status.started_at if present is not None else None
         message = f"{name}: {outcome.phase}" + (f", {outcome.message}" if outcome.message else "")
-        data = {**outcome.data, "service": service.name, "startedAt": started.isoformat() if started else None}
+        uid = present.metadata.uid if present is not None else None
+        data = {
+            **outcome.data,
+            "service": service.name,
+            "uid": uid,
+            "startedAt": started.isoformat() if started else None,
+        }
         self.recorder.decision(subject_of(service), outcome.reason, message, data, once=True)
         update(self.store, Revision, name, change)
 

@@ -13,7 +13,8 @@ from shipway.ports import Clock, Store
 
 RECONCILED = "Reconciled"
 
-_PATIENCE = 3  # failures in a row that are nobody's business: a conflict, a cluster that was busy
+_PATIENCE = 3  # failures in a row; fewer are nobody's business: a conflict, a cluster that was busy
+_TOLD = frozenset(_PATIENCE * 2**doubled for doubled in range(40))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,12 @@ class Setbacks:
         self._mark(key, "True", "Reconciled", message)
 
     def failed(self, key: Key, error: Exception, failures: int) -> None:
-        """Told from the third failure in a row on."""
-        if key[0] not in KINDS or failures < _PATIENCE:
+        """Told at the third failure in a row, and each time that there are twice as many.
+
+        What is written to an object wakes its reconcile at once: with an error that reads differently each time (a
+        number, a name), telling each failure would be a loop without a back-off.
+        """
+        if key[0] not in KINDS or failures not in _TOLD:
             return
         said = error.message if isinstance(error, ShipwayError) else f"{type(error).__name__}: {error}"
         self.recorder.event("/".join(key), "ReconcileFailed", said)

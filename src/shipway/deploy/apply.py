@@ -17,6 +17,8 @@ from shipway.errors import HubUnreachable, NotFound
 from shipway.kinds import Object
 from shipway.project import Project
 
+_MOST_RESTARTS = 5  # of the hub while one project is brought up
+
 
 def upload_missing(hub: HubClient, project: Project) -> int:
     """Upload the snapshots that the hub does not have; how many."""
@@ -49,13 +51,18 @@ def bring(
     One that dies meanwhile is started again by ``revive``: applying twice is applying once.
     """
     token = datetime.now(UTC).isoformat()
-    try:
-        return _brought(hub, project, retrain=retrain, token=token), World.of(hub)
-    except HubUnreachable:
-        revive()
-        again = _brought(hub, project, retrain=retrain, token=token)
-        # The first answer is lost: whatever it changed counts as changed.
-        return [replace(one, result="configured") for one in again], World.of(hub)
+    restarts = 0
+    while True:
+        try:
+            applied = _brought(hub, project, retrain=retrain, token=token)
+            # When an answer was lost: whatever it changed counts as changed.
+            told = [replace(one, result="configured") for one in applied] if restarts else applied
+            return told, World.of(hub)
+        except HubUnreachable:
+            restarts += 1
+            if restarts > _MOST_RESTARTS:
+                raise
+            revive()
 
 
 def _brought(hub: HubClient, project: Project, *, retrain: bool, token: str) -> list[Applied]:

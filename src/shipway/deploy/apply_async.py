@@ -17,6 +17,8 @@ from shipway.errors import HubUnreachable, NotFound
 from shipway.kinds import Object
 from shipway.project import Project
 
+_MOST_RESTARTS = 5  # of the hub while one project is brought up
+
 
 async def upload_missing(hub: AsyncHubClient, project: Project) -> int:
     """Upload the snapshots that the hub does not have; how many."""
@@ -51,13 +53,18 @@ async def bring(
     One that dies meanwhile is started again by ``revive``: applying twice is applying once.
     """
     token = datetime.now(UTC).isoformat()
-    try:
-        return await _brought(hub, project, retrain=retrain, token=token), await AsyncWorld.of(hub)
-    except HubUnreachable:
-        await revive()
-        again = await _brought(hub, project, retrain=retrain, token=token)
-        # The first answer is lost: whatever it changed counts as changed.
-        return [replace(one, result="configured") for one in again], await AsyncWorld.of(hub)
+    restarts = 0
+    while True:
+        try:
+            applied = await _brought(hub, project, retrain=retrain, token=token)
+            # When an answer was lost: whatever it changed counts as changed.
+            told = [replace(one, result="configured") for one in applied] if restarts else applied
+            return told, await AsyncWorld.of(hub)
+        except HubUnreachable:
+            restarts += 1
+            if restarts > _MOST_RESTARTS:
+                raise
+            await revive()
 
 
 async def _brought(hub: AsyncHubClient, project: Project, *, retrain: bool, token: str) -> list[Applied]:

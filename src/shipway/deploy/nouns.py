@@ -41,6 +41,11 @@ def noun(word: str) -> Noun:
 
 
 def target(text: str, default: str = "") -> tuple[str, str]:
-    """``modeljobs/digits`` or ``job/digits`` as (plural, name); a bare name has ``default`` as its plural."""
+    """``modeljobs/digits`` or ``job/digits`` as (plural, name); a bare name has ``default`` as its plural.
+
+    Raises UserError where no name is left.
+    """
     word, slash, name = text.rpartition("/")
+    if not name:
+        raise UserError(f"{text!r} names nothing", next_step="write NAME or KIND/NAME, as job/digits")
     return (noun(word).plural, name) if slash else (default, name)

@@ -19,6 +19,8 @@ State = Literal["waiting", "running", "retrying", "done", "cached", "failed", "k
 RETRAIN = "shipway.dev/retrain"
 RETRY = "shipway.dev/retry"
 
+_GATEWAY_PATIENCE = 30.0  # seconds; Envoy is back within one or two
+
 _ORDER = ("ModelJob", "Model", "ModelService")
 
 
@@ -285,9 +287,23 @@ def _service(obj: Object, world: _World) -> _Judged:
         return _Judged((Step(key, verb, "running", _first_line(rolled), took),))
     ready, wanted = status.get("readyReplicas", 0), status.get("replicas", 0)
     count = f"{ready}/{wanted} replicas ready"
-    if condition(obj, "Ready").get("reason") == "ScaledToZero" or 0 < wanted <= ready:
-        return _Judged((Step(key, verb, "done", count),), True)
-    return _Judged((Step(key, verb, "running", count, took),))
+    scaled_to_zero = condition(obj, "Ready").get("reason") == "ScaledToZero"
+    if not scaled_to_zero and not 0 < wanted <= ready:
+        return _Judged((Step(key, verb, "running", count, took),))
+    programmed = condition(world.objects.get(("Route", name), {}), "Programmed")
+    if programmed.get("status") == "False" and not scaled_to_zero:
+        return _without_gateway(key, verb, programmed, world)
+    return _Judged((Step(key, verb, "done", count),), True)
+
+
+def _without_gateway(key: Key, verb: str, programmed: Object, world: _World) -> _Judged:
+    """Replicas are ready, and no request reaches them: Envoy comes back by itself, or never, when its port is taken."""
+    away = _elapsed(programmed.get("lastTransitionTime"), None, world.now) or 0.0
+    said = f"the gateway does not serve it: {_first_line(programmed)}"
+    if away < _GATEWAY_PATIENCE:
+        return _Judged((Step(key, verb, "retrying", said),))
+    failure = Failure(key, programmed["reason"], f"{said}; `shipway doctor` names what is in the way")
+    return _Judged((Step(key, verb, "failed", said),), True, failure)
 
 
 def _target(reference: str, world: _World) -> tuple[int | None, bool]:

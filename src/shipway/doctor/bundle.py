@@ -23,6 +23,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from shipway import hub_process
 from shipway.cluster.local import PipReader
 from shipway.doctor import databases
 from shipway.doctor.facts import Facts
@@ -59,7 +60,9 @@ class _Member:
 def write_bundle(
     file: Path, where: Settings, inherited: Mapping[str, str], facts: Facts, lines: Sequence[Line]
 ) -> Bundle:
-    """Write ``file`` (.tar.gz, mode 0600). Raises UserError when it exists or cannot be written."""
+    """Write ``file`` (.tar.gz, mode 0600). Raises UserError when it exists or cannot be written, EnvironmentFault when
+    the home is another user's."""
+    hub_process.check_owner(where)
     redactor = Redactor(_known_secrets(where, inherited))
     redacted = [_redacted(one, redactor) for one in _members(where, facts, lines)]
     members = [one for one in redacted if one.content.strip()]  # many logs are empty

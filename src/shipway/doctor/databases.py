@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,24 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def rows_of(path: Path, table: Table) -> int:
-    """How many rows a table has, each compared with its checksum. Raises Corrupt, naming the damage; sqlite3.Error."""
+def rows_of(path: Path, tables: Sequence[Table]) -> int:
+    """How many rows the first table has; those of all are compared with their checksums, as a hub does at its start.
+
+    Raises Corrupt, naming the damage; sqlite3.Error.
+    """
     with read_only(path) as connection:
         found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
         if found != "ok":
             raise Corrupt(found)
-        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")]
-        if "checksum" in columns:  # the next hub adds it to what an earlier Shipway wrote
-            return sum(1 for _ in table.verified(connection.execute(table.select), path))
-        return int(connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0])
+        counts = [_verified(connection, table, path) for table in tables]
+        return counts[0]
+
+
+def _verified(connection: sqlite3.Connection, table: Table, path: Path) -> int:
+    columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")]
+    if "checksum" in columns:  # the next hub adds it to what an earlier Shipway wrote
+        return sum(1 for _ in table.verified(connection.execute(table.select), path))
+    return int(connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0])
 
 
 def newest(path: Path, table: str, limit: int) -> list[dict[str, Any]]:

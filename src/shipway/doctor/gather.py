@@ -8,7 +8,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,10 +19,10 @@ from shipway.database import Table
 from shipway.doctor import databases, machine
 from shipway.doctor.facts import Database, Facts, Gateway, Home, Hub, Place, Ports, Sockets, Time, Trouble
 from shipway.envoy.admin import Admin
-from shipway.errors import Corrupt, ShipwayError
-from shipway.journal.sqlite import ENTRIES
+from shipway.errors import Corrupt, EnvironmentFault, ShipwayError
+from shipway.journal.sqlite import TABLES as JOURNAL
 from shipway.settings import LONGEST_SOCKET_PATH, Settings
-from shipway.store.sqlite import OBJECTS
+from shipway.store.sqlite import TABLES as STORE
 
 T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,8 +49,8 @@ def look(where: Settings, inherited: Mapping[str, str]) -> Facts:
         sockets=_try(lambda: _sockets(where)),
         limits=_try(machine.limits),
         home=_try(lambda: _home(where)),
-        store=_try(lambda: _database(where.store, OBJECTS)),
-        journal=_try(lambda: _database(where.journal, ENTRIES)),
+        store=_try(lambda: _database(where.store, STORE)),
+        journal=_try(lambda: _database(where.journal, JOURNAL)),
         hub=told if isinstance(told, Trouble) else _try(lambda: _hub(where, health)),
         gateway=_try(lambda: _gateway(where, health, objects)),
         pip=_try(lambda: machine.pip(inherited)),
@@ -129,11 +129,11 @@ def file_system(path: Path, mounts: str) -> str:
     return found[1]
 
 
-def _database(path: Path, table: Table) -> Database:
+def _database(path: Path, tables: Sequence[Table]) -> Database:
     if not path.exists():
         return Database(str(path), None)
     try:
-        return Database(str(path), databases.rows_of(path, table))
+        return Database(str(path), databases.rows_of(path, tables))
     except Corrupt as error:
         return Database(str(path), None, error.message)
     except sqlite3.Error as error:
@@ -155,6 +155,8 @@ def _gateway(where: Settings, health: Mapping[str, Any] | None, objects: list[di
         envoy = True
     except ShipwayError:
         envoy = False
+    if not envoy and health is None and isinstance(objects, Trouble):
+        raise EnvironmentFault(objects.words)  # whether it is needed, nobody can say
     says = health.get("gateway", {}) if health is not None else {}
     return Gateway(
         envoy=envoy,

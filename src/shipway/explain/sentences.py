@@ -26,6 +26,8 @@ def _sentence(entry: Entry, files: Files) -> str:
         return _of_attempt(entry, files)
     if entry.type == "decision" and "to" in data and "revision" in data:
         return _of_rollout(entry)
+    if entry.reason == "RevisionMade":
+        return _why(entry, files)
     tell = _TOLD.get(entry.reason)
     return tell(entry) if tell is not None else told(entry.reason, entry.message)
 
@@ -36,7 +38,9 @@ def told(reason: str, message: str) -> str:
     first = message.partition("\n")[0]
     if reason == "Error" and first:
         return first
-    return f"{phrase}: {first}" if first and first.lower() != phrase else phrase
+    if first.lower().startswith(phrase.lower()):
+        return first
+    return f"{phrase}: {first}" if first else phrase
 
 
 def ran(start: Entry, end: Entry, files: Files) -> str:
@@ -84,9 +88,9 @@ def _cause(failed: Entry) -> str:
     return told(cause, failed.message.removeprefix(f"{cause}: "))
 
 
-def _why(start: Entry, files: Files) -> str:
-    told = start.message
-    for name, pair in pairs_of(start):
+def _why(entry: Entry, files: Files) -> str:
+    told = entry.message
+    for name, pair in pairs_of(entry):
         if pair in files:
             # The message was written when it was decided, and names no files: they are looked up now.
             place = f"{name} changed" if name == "source" else f"{name} has other files"
@@ -193,6 +197,5 @@ _TOLD: dict[str, Callable[[Entry], str]] = {
     "ModelDeleted": lambda one: one.message + _by(one),
     "Programmed": _programmed,
     "ReplicaRestarted": _restarted,
-    "RevisionMade": lambda one: one.message,
     "Succeeded": _succeeded,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shipway.jobs.changes import Earlier
-from shipway.jobs.fingerprint import Platform, components, declared, fingerprint
+from shipway.jobs.fingerprint import Platform, components, declared, fingerprint, without_login
 from shipway.jobs.gate import Verdict, judge
 from shipway.jobs.step import Decision, Seen, step
 
@@ -18,4 +18,5 @@ __all__ = [
     "fingerprint",
     "judge",
     "step",
+    "without_login",
 ]

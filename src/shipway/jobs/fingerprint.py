@@ -47,7 +47,7 @@ def declared(spec: ModelJobSpec, platform: Platform) -> dict[str, Any]:
         "command": list(spec.command),
         "params": dict(spec.params),
         "inputs": {name: one.digest for name, one in spec.inputs.items()},
-        "requirements": [_LOGIN.sub("://...@", line) for line in _lines(spec)],
+        "requirements": [without_login(line) for line in _lines(spec)],
         "env": {name: _shown(name, value) for name, value in spec.env.items()},
         "replicas": f"{spec.replicas} {spec.mode}",
         "interpreter": platform.interpreter,
@@ -58,6 +58,11 @@ def declared(spec: ModelJobSpec, platform: Platform) -> dict[str, Any]:
 def fingerprint(parts: Mapping[str, str]) -> str:
     """``sha256:...`` of the components, independent of their order."""
     return _digest(dict(parts))
+
+
+def without_login(requirement: str) -> str:
+    """A line of requirements without the user and password of its index."""
+    return _LOGIN.sub("://...@", requirement)
 
 
 def _lines(spec: ModelJobSpec) -> list[str]:

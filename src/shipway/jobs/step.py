@@ -187,6 +187,7 @@ def _end_in_numbers(ended: Run, observed: Observed) -> dict[str, Any]:
     took = None
     if observed.started_at is not None and observed.finished_at is not None:
         took = round((observed.finished_at - observed.started_at).total_seconds(), 3)
+        took = took if took >= 0 else None  # the clock was set back between the two: nobody knows
     return {
         "run": ended.id,
         "attempt": ended.attempt,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,13 +11,10 @@ from shipway.kinds import ModelVersion
 from shipway.models import modelpack
 from shipway.models.lineage import Lineage
 from shipway.models.modelpack import Packed
+from shipway.models.numbers import Numbers, by_name, next_number, without_model
 from shipway.oci import Descriptor, Digest, Index, Layout
 from shipway.ports import Clock
 from shipway.snapshot import SnapshotFile, walk
-
-Numbers = Mapping[int, Descriptor]
-
-_TAG = re.compile(r"([a-z][-a-z0-9]*):([1-9][0-9]*)")
 
 
 class Versions:
@@ -35,8 +30,9 @@ class Versions:
         """Make the files of ``folder`` the next version of ``name``, visible whole or not at all.
 
         Idempotent: the same run (with the same fingerprint) and, for imports, the same files give the version that
-        exists. Safe to repeat after kill -9 at any point, and beside other processes: numbers have no gaps and no
-        twins. Files are streamed, links are followed inside the folder only. Raises UserError.
+        exists. Safe to repeat after kill -9 at any point, and beside other processes: numbers have no twins, and no
+        gaps but for versions that were lost. Files are streamed, links are followed inside the folder only. Raises
+        UserError.
         """
         existing = self._find(self._layout.index(), name, lambda one: _same_run(one, lineage))
         if existing is not None:
@@ -57,7 +53,7 @@ class Versions:
             existing = self._find(edit.index, name, lambda one: _same_run(one, lineage) or _same_import(one, content))
             if existing is not None:
                 return existing
-            number = max(self._numbers(edit.index, name), default=0) + 1
+            number = next_number(edit.index, name, self._numbers(edit.index, name))
             descriptor = self._layout.put_manifest(manifest)
             edit.index = edit.index.with_tag(f"{name}:{number}", descriptor)
         return self._version(number, descriptor)
@@ -86,8 +82,7 @@ class Versions:
         """
         with self._layout.edit() as edit:
             removed = self._numbers(edit.index, name)
-            for number in removed:
-                edit.index = edit.index.without_tag(f"{name}:{number}")
+            edit.index = without_model(edit.index, name, removed)
         for manifest in removed.values():
             self._read.pop(manifest.digest, None)
 
@@ -103,7 +98,7 @@ class Versions:
         # Every pass over 1,000 models asks for the versions of each: the tags are taken apart once for all of them.
         known = self._sorted
         if known is None or known[0] is not index:
-            known = self._sorted = index, _by_name(index)
+            known = self._sorted = index, by_name(index)
         return known[1]
 
     def _put(self, file: SnapshotFile) -> Descriptor:
@@ -149,11 +144,3 @@ def _same_run(packed: Packed, lineage: Lineage) -> bool:
 
 def _same_import(packed: Packed, content: str | None) -> bool:
     return packed.lineage.origin == "import" and packed.content == content
-
-
-def _by_name(index: Index) -> Mapping[str, Numbers]:
-    found: defaultdict[str, dict[int, Descriptor]] = defaultdict(dict)
-    for tag, descriptor in index.tags.items():
-        if match := _TAG.fullmatch(tag):
-            found[match[1]][int(match[2])] = descriptor
-    return dict(found)

@@ -43,6 +43,18 @@ class Index:
         """The index without that tag; its manifest is no longer reachable by it."""
         return replace(self, manifests=self._without(tag))
 
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """What is said of the index itself."""
+        return dict(self.extra.get("annotations") or {})
+
+    def annotated(self, name: str, value: str | None) -> Self:
+        """The index with that annotation, or without it for None."""
+        others = {key: text for key, text in self.annotations.items() if key != name}
+        kept = others if value is None else {**others, name: value}
+        extra = {key: what for key, what in self.extra.items() if key != "annotations"}
+        return replace(self, extra={**extra, "annotations": kept} if kept else extra)
+
     def to_bytes(self) -> bytes:
         """The canonical bytes of ``index.json``."""
         return canonical(

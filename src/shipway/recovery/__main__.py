@@ -19,7 +19,7 @@ from shipway.recovery.backup import backup
 from shipway.recovery.inspect import inspect
 from shipway.recovery.plan import plan
 from shipway.recovery.repair import repair
-from shipway.recovery.restore import restore
+from shipway.recovery.restore import finish, restore
 from shipway.settings import Settings
 
 
@@ -56,6 +56,7 @@ def _done(asked: argparse.Namespace, where: Settings) -> dict[str, Any]:
     with home.only_hub(where) as alone:
         if not alone:
             raise Refused(f"a hub runs on {where.home}", next_step="First `shipway hub stop`; what runs goes on.")
+        finish(where, now)
         if asked.act == "restore":
             return restore(where, asked.file.absolute(), now, force=asked.force)
         return _told(where, yes=asked.yes)

@@ -8,6 +8,7 @@ from pathlib import Path
 from shipway.database.rows import Migration, Table
 from shipway.database.salvage import rewrite
 from shipway.journal import sqlite as journal
+from shipway.models.numbers import without_version
 from shipway.oci import Digest, Layout
 from shipway.recovery.plan import Plan, Rewrite
 from shipway.settings import Settings
@@ -60,6 +61,7 @@ def _quarantine(where: Settings, plan: Plan, stamp: str) -> list[str]:
             moved.append(str(blob.rename(folder / blob.name)))
         if one.copy is not None:
             layout.put_blob(one.copy, expected=Digest(one.digest))
-        for tag in one.versions:
-            layout.untag(tag)
+        with layout.edit() as edit:
+            for tag in one.versions:
+                edit.index = without_version(edit.index, tag)
     return moved

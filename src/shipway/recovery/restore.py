@@ -19,6 +19,11 @@ from shipway.recovery.archive import FORMAT, MANIFEST, Content, Hashing, allowed
 from shipway.settings import Settings
 from shipway.store import sqlite as store
 
+_PARTS = ("secrets", "oci", "journal.db", "store.db")
+_STAGING = "restore-"  # begins the name of a folder in which a backup is unpacked: of no worth to the next restore
+_WHOLE = "restoring"  # one that is verified: from here on the restore is done, by whoever comes next
+_BEFORE = "before"  # in it, until all that the home held has been moved here
+
 _NO_BACKUP = "Give a file that `shipway hub backup` wrote."
 _ANOTHER = "Take another backup: nothing was restored."
 
@@ -40,33 +45,48 @@ def restore(where: Settings, source: Path, now: datetime, *, force: bool) -> dic
             f"{where.home} is not empty: {present[0]} is there",
             next_step="Restore into another SHIPWAY_HOME, or add --force: what is there is moved aside, not deleted.",
         )
-    with tempfile.TemporaryDirectory(prefix="restore-", dir=where.home) as staging:
-        folder = Path(staging)
+    for rest in where.home.glob(f"{_STAGING}*"):  # of a restore that was killed while it unpacked
+        shutil.rmtree(rest, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_STAGING, dir=where.home) as staging:
+        folder = Path(staging) / "home"
+        (folder / _BEFORE).mkdir(mode=0o700, parents=True)
         listed = _unpack(source, folder)
         _check_databases(folder)
-        aside = _move_aside(where, present, now) if present else None
-        # The store comes last: killed before, the next hub says that it is missing, and does not begin anew.
-        for name in ("secrets", "oci", "journal.db", "store.db"):
-            if (folder / name).exists():
-                (folder / name).rename(where.home / name)
-    where.hub_failure.unlink(missing_ok=True)
+        folder.rename(where.home / _WHOLE)
+    aside = finish(where, now)
     return {"file": str(source), "files": len(listed), "home": str(where.home), "aside": str(aside) if aside else ""}
+
+
+def finish(where: Settings, now: datetime) -> Path | None:
+    """Put a verified backup into its place; where that lies which was there before. Only with the home's lock.
+
+    Whoever opens a home calls this first: a restore that was killed half-way is ended, not left as half a home.
+    """
+    folder = where.home / _WHOLE
+    if not folder.is_dir():
+        return None
+    before, aside = folder / _BEFORE, None
+    if before.exists():  # what lies in the home is still the old, or nothing
+        for path in _present(where):
+            path.rename(before / path.name)
+        if any(before.iterdir()):
+            aside = where.home / f"before-restore-{now.strftime('%Y%m%dT%H%M%S%f')}"
+            shutil.rmtree(where.cache / "artifacts", ignore_errors=True)  # made of the other home's versions
+            before.rename(aside)
+        else:
+            before.rmdir()
+    for name in _PARTS:
+        if (folder / name).exists():
+            (folder / name).rename(where.home / name)
+    where.hub_failure.unlink(missing_ok=True)
+    folder.rmdir()
+    return aside
 
 
 def _present(where: Settings) -> list[Path]:
     names = [where.store, where.journal, where.oci, where.secrets, where.gateway]
     beside = [Path(f"{one}{end}") for one in (where.store, where.journal) for end in ("-wal", "-shm")]
     return [one for one in (*names, *beside) if one.exists()]
-
-
-def _move_aside(where: Settings, present: list[Path], now: datetime) -> Path:
-    folder = where.home / f"before-restore-{now.strftime('%Y%m%dT%H%M%S')}"
-    folder.mkdir(mode=0o700)
-    for path in present:
-        path.rename(folder / path.name)
-    if where.cache.exists():
-        shutil.rmtree(where.cache / "artifacts", ignore_errors=True)  # made of the other home's versions
-    return folder
 
 
 def _unpack(source: Path, folder: Path) -> Mapping[str, Content]:

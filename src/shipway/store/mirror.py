@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Literal
 
 from shipway.kinds import Object
@@ -41,6 +42,14 @@ class Mirror:
             self._objects[obj.key] = obj
         self.version = version
         self.recent.append(Change(type_, obj, version, text))
+
+    def since(self, version: int) -> list[Change] | None:
+        """The changes after ``version``, all of them; None when not all are remembered."""
+        if version >= self.version:
+            return []
+        if not self.recent or self.recent[0].version > version + 1:
+            return None
+        return list(islice(self.recent, version + 1 - self.recent[0].version, None))  # they have no gaps
 
     def find(self, kind: str, name: str) -> Object | None:
         """The object, or None."""

@@ -117,10 +117,8 @@ class SqliteStore:
         with self._database.read() as connection:
             oldest, newest = _kept(connection)
             semantics.check_since(since, oldest=oldest, newest=newest)
-            recent = self._current(connection).recent
-            if since >= newest or (recent and recent[0].version <= since + 1):
-                found, reached = [one for one in recent if one.version > since], newest
-            else:
+            found, reached = self._current(connection).since(since), newest
+            if found is None:
                 reached = min(since + _BATCH, newest)
                 rows = connection.execute(
                     f"{CHANGES.select} WHERE version > ? AND version <= ? ORDER BY version", (since, reached)

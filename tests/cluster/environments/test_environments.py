@@ -216,6 +216,22 @@ def test_a_failure_shows_the_end_of_what_uv_said_and_leaves_nothing(tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_uv_that_was_killed_is_asked_again(tmp_path: Path) -> None:
+    place = Place(tmp_path, install=f'[ -e "{tmp_path}/again" ] || {{ touch "{tmp_path}/again"; kill -9 $$; }}')
+    assert place.environments.build(SIX).lock == ("six==0.0.1",)
+    assert place.installs() == 2
+
+
+@pytest.mark.slow
+def test_a_uv_that_is_killed_each_time_is_told(tmp_path: Path) -> None:
+    place = Place(tmp_path, install="kill -9 $$")
+    with pytest.raises(DependencyFailed, match=r"uv could not install the requirements \(exit code -9\)"):
+        place.environments.build(SIX)
+    assert place.installs() == 3
+    assert [path for path in place.root.iterdir() if path.is_dir()] == []
+
+
 def test_a_uv_that_is_not_there(tmp_path: Path) -> None:
     place = Place(tmp_path)
     (tmp_path / "uv").unlink()

@@ -39,7 +39,16 @@ from shipway.errors import DependencyFailed
 _LOCK = "lock.txt"
 _TAIL_LINES = 20
 _CLOSED_POLL = 0.05  # seconds between two looks at a lock that somebody else holds
+_TRIES = 3  # when uv is killed; a machine without memory for it must come to an end
 _NOT_FOUND = re.compile(r"(?:Because|and) (\S+) was not found in|there (?:is|are) no versions? of ([^\s,]+)")
+
+
+class _Killed(Exception):
+    """Somebody ended uv with -9: that says nothing about the requirements. Never leaves this file."""
+
+    def __init__(self, failure: DependencyFailed) -> None:
+        super().__init__(failure)
+        self.failure = failure
 
 
 class UvEnvironments:
@@ -154,6 +163,17 @@ class UvEnvironments:
         return self._root / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
 
     def _make(self, folder: Path, environment: Environment, configuration: PipConfiguration, lock: int) -> None:
+        tries = 1
+        while True:
+            try:
+                self._make_once(folder, environment, configuration, lock)
+                break
+            except _Killed as killed:
+                if tries == _TRIES:
+                    raise killed.failure from None
+                tries += 1
+
+    def _make_once(self, folder: Path, environment: Environment, configuration: PipConfiguration, lock: int) -> None:
         _remove(folder)
         runtime = runtime_requirements() if environment.runtime else ()
         try:
@@ -197,7 +217,8 @@ class UvEnvironments:
         if self._closed.is_set():
             raise _interrupted()
         if process.returncode != 0:
-            raise uv_failure(configuration.redact(words + output), process.returncode)
+            failure = uv_failure(configuration.redact(words + output), process.returncode)
+            raise _Killed(failure) if process.returncode == -signal.SIGKILL else failure
         return output
 
     @contextmanager
