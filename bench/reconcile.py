@@ -1,4 +1,4 @@
-"""What 1,000 settled services cost the hub: a pass with nothing to do, an edit of one, a second of rest, memory.
+"""What 1,000 settled services cost the hub: a pass with nothing to do, an edit of one, a second of rest.
 
 CPU seconds of this process, so that what else the machine does counts little.
 """
@@ -6,14 +6,12 @@ CPU seconds of this process, so that what else the machine does counts little.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from bench.fleet import Fleet, fleet
 from bench.home import home
-from bench.processes import Process
 from bench.report import Figure
 from shipway.controllers.updates import update
 from shipway.kinds import ModelService
@@ -33,7 +31,6 @@ def reconcile(repeat: int) -> Iterator[Figure]:
     yield Figure(f"edit of one service to its end, beside {SERVICES:,}, CPU", "ms", many["edit"])
     yield Figure(f"edit of one service to its end, beside {FEW}, CPU", "ms", few["edit"])
     yield Figure(f"hub at rest, {FEW} services, CPU of a minute", "ms", few["rest"])
-    yield Figure(f"memory that {SERVICES:,} services take", "MB", many["memory"])
     yield Figure(f"hub with {SERVICES:,} services, descriptors", "", many["descriptors"])
 
 
@@ -44,21 +41,19 @@ def _measured(services: int, repeat: int) -> dict[str, tuple[float, ...]]:
 
 async def _measure(where: Settings, services: int, repeat: int) -> dict[str, tuple[float, ...]]:
     where.home.mkdir()
-    empty = _memory()
     async with fleet(where, services) as made:
         version = made.objects.list("Cluster")[1]
         passes = await _samples(made.look_at_all, repeat)
         if made.objects.list("Cluster")[1] != version:
             raise SystemExit("a pass with nothing to do wrote something")
         rest = await _cpu(lambda: asyncio.sleep(REST))
-        memory, descriptors = _memory() - empty, len(list(Path("/proc/self/fd").iterdir()))
+        descriptors = len(list(Path("/proc/self/fd").iterdir()))
         numbers = iter(range(repeat + 1))
         edits = await _samples(lambda: _edit(made, next(numbers)), repeat)
     return {
         "pass": passes,
         "edit": tuple(1e3 * one for one in edits),
         "rest": (1e3 * rest * 60 / REST,),
-        "memory": (memory / 1e6,),
         "descriptors": (float(descriptors),),
     }
 
@@ -87,8 +82,3 @@ async def _cpu(act: Callable[[], Awaitable[None]]) -> float:
     start = time.process_time()
     await act()
     return time.process_time() - start
-
-
-def _memory() -> int:
-    """Bytes of this process."""
-    return Process(os.getpid(), "", "hub").pss

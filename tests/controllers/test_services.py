@@ -14,7 +14,7 @@ from shipway.kinds import RETRY, Model, ModelSpec, ObjectMeta, Revision, Source
 from shipway.models import Lineage, Snapshots
 from shipway.snapshot import collect, write_tar
 from shipway.traffic import GatewayState
-from tests.controllers.world import World, play
+from tests.controllers.world import ENVOY, World, play
 
 
 async def trained(world: World) -> None:
@@ -311,6 +311,26 @@ def test_a_deleted_service_leaves_nothing(tmp_path: Path) -> None:
         assert await world.cluster.list() == ()
         with pytest.raises(NotFound):
             world.store.get("ModelJob", "digits")
+
+    play(tmp_path, scene)
+
+
+def test_down_ends_a_gateway_that_a_late_pass_starts_once_more(tmp_path: Path) -> None:
+    """Seen when a gateway that could not listen was tried every 200 ms: ``down --all`` waited for ever."""
+
+    async def scene(world: World) -> None:
+        await serving(world)
+        delete, late = world.cluster.delete, [ENVOY]
+
+        async def delete_and_be_late(name: str) -> None:
+            await delete(name)
+            if name == ENVOY.name and late:
+                await world.cluster.apply(late.pop())
+
+        world.cluster.delete = delete_and_be_late  # type: ignore[method-assign]
+        await asyncio.wait_for(world.views.down(None), 20)
+        assert not late
+        assert await world.cluster.list() == ()
 
     play(tmp_path, scene)
 

@@ -80,7 +80,7 @@ class GatewayController:
         # Files first: an Envoy that starts, or starts again, finds them.
         table = plan(routes, observed)
         state = await self.gateway.apply(table)
-        if routes:
+        if all_of(self.store, Route):  # read again: while the gateway took its time, the last one may have gone
             await self._run(seen)
         if not state.live and state.reason == "Unreachable":
             state = await self._ended(state)

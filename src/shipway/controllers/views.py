@@ -13,7 +13,7 @@ from shipway.controllers.objects import Objects
 from shipway.controllers.templates import run_workload_name
 from shipway.controllers.updates import all_of, find
 from shipway.errors import NotFound, Refused
-from shipway.kinds import Model, ModelJob, ModelService, Object
+from shipway.kinds import Model, ModelJob, ModelService, Object, Route
 from shipway.models import Versions
 from shipway.ports import Cluster, Journal
 
@@ -122,6 +122,7 @@ class Views:
             return ""
 
     async def _end_gateway(self) -> None:
-        await self.cluster.delete(GATEWAY[1])
-        while await self.cluster.observe(GATEWAY[1]) is not None:
+        # Told again and again: a pass that read the routes before they went may start Envoy once more.
+        while await self.cluster.observe(GATEWAY[1]) is not None and not all_of(self.store, Route):
+            await self.cluster.delete(GATEWAY[1])
             await asyncio.sleep(_POLL)
