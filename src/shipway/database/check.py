@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import cache
@@ -19,6 +20,7 @@ from shipway.database.rows import Migration, Table, checksum_of, damaged
 
 _WAL_HEADER = 32
 _FRAME_HEADER = 24
+_LOOKS_AGAIN = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds between looks at what may be another's commit
 
 
 def check(path: Path, migrations: Sequence[Migration], tables: Sequence[Table]) -> None:
@@ -81,20 +83,35 @@ def _schema_of(migrations: tuple[Migration, ...]) -> list[tuple[str, ...]]:
 
 
 def _check_log(path: Path) -> None:
-    """Whether SQLite, which has just read the log into its index, read it to its end."""
+    """Whether SQLite, which has just read the log into its index, read it to its end.
+
+    Another connection that writes puts frames into the log first, waits for the disk, and then counts them in the
+    index: in between it looks like damage. Damage stays.
+    """
     log = path.with_name(f"{path.name}-wal")
+    trouble = _trouble_of_log(path, log)
+    for pause in _LOOKS_AGAIN:
+        if not trouble:
+            return
+        time.sleep(pause)
+        trouble = _trouble_of_log(path, log)
+    if trouble:
+        raise damaged(log, trouble)
+
+
+def _trouble_of_log(path: Path, log: Path) -> str:
     with suppress(FileNotFoundError):
         data = log.read_bytes()
         if len(data) <= _WAL_HEADER + _FRAME_HEADER:
-            return
+            return ""
         index = path.with_name(f"{path.name}-shm").read_bytes()
         # mxFrame as this machine writes numbers, aSalt as the log has it.
         (seen,), salt = struct.unpack_from("=I", index, 16), struct.unpack_from(">2I", index, 32)
         header = struct.unpack_from(">8I", data)
         if header[6:] != _sum_of_header(data[:24], little=not header[0] & 1):
             if not seen:
-                raise damaged(log, "its header does not match its checksum: the writes in it cannot be read")
-            return  # a writer is just beginning the log anew
+                return "its header does not match its checksum: the writes in it cannot be read"
+            return ""  # a writer is just beginning the log anew
         size = _FRAME_HEADER + (header[2] or 65536)
         starts = range(_WAL_HEADER, len(data) - size + 1, size)
         frames = [struct.unpack_from(">4I", data, start) for start in starts]
@@ -103,7 +120,8 @@ def _check_log(path: Path) -> None:
         # A commit that lies beyond what SQLite reads: it was answered, and would be gone.
         lost = [number for number, one in enumerate(frames, 1) if number > seen and one[1] and one[2:] == salt]
         if lost and salt == header[4:6]:
-            raise damaged(log, f"frame {seen + 1} cannot be read, and a write that ends in frame {lost[-1]} with it")
+            return f"frame {seen + 1} cannot be read, and a write that ends in frame {lost[-1]} with it"
+    return ""
 
 
 def _sum_of_header(data: bytes, *, little: bool) -> tuple[int, int]:
