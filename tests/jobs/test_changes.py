@@ -75,10 +75,12 @@ def test_a_variable_that_is_named_like_a_secret_is_not_shown(name: str) -> None:
 
 
 def test_a_password_of_an_index_is_not_shown() -> None:
-    old, new = ({"requirements": [f"--index-url https://u:{word}@h/simple"]} for word in ("one", "two"))
-    found = between(old, new)
-    assert found.keys() == {"requirements"}
-    assert "one" not in str(found) and "two" not in str(found)
+    for password in ("{}", "p@{}"):
+        urls = (f"--index-url https://u:{password.format(word)}@h/simple" for word in ("one", "two"))
+        old, new = ({"requirements": [url]} for url in urls)
+        found = between(old, new)
+        assert found.keys() == {"requirements"}
+        assert "one" not in str(found) and "two" not in str(found)
 
 
 def test_long_values_are_cut_in_words_only() -> None:

@@ -19,7 +19,7 @@ from shipway.kinds.parts import FromSecret
 HIDDEN = "(not shown)"
 _LIKE_A_SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|APIKEY|_KEY|_PWD", re.IGNORECASE)
 
-_LOGIN = re.compile(r"://[^/@\s]+@")
+_LOGIN = re.compile(r"://[^/\s]+@")  # to the last @: a password may have one
 
 
 @dataclass(frozen=True, slots=True)
