@@ -169,7 +169,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(path: Path, store: SqliteStore)
 
 
 def test_a_locked_file_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_BUSY_TIMEOUT_MS", 10)
+    monkeypatch.setattr(connection, "BUSY_TIMEOUT_MS", 10)
     store = SqliteStore(path, now)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

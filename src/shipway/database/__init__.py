@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from shipway.database.connection import Database
-from shipway.database.rows import Migration, Table, checksum_of
+from shipway.database.rows import Migration, Table
 
-__all__ = ["Database", "Migration", "Table", "checksum_of"]
+__all__ = ["Database", "Migration", "Table"]

@@ -17,14 +17,18 @@ from functools import cache
 from pathlib import Path
 
 from shipway.database.rows import Migration, Table, checksum_of, damaged
+from shipway.errors import EnvironmentFault
+
+BUSY_TIMEOUT_MS = 5000
 
 _WAL_HEADER = 32
 _FRAME_HEADER = 24
-_LOOKS_AGAIN = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds between looks at what may be another's commit
+_LOOKS = (0, 0.05, 0.1, 0.2, 0.4, 0.8)  # seconds before each look at what may be another's commit
 
 
 def check(path: Path, migrations: Sequence[Migration], tables: Sequence[Table]) -> None:
-    """Raises Corrupt that names the file and what is damaged; sqlite3.Error and UnicodeDecodeError as SQLite does."""
+    """Raises Corrupt that names the file and what is damaged, EnvironmentFault for the file of a newer Shipway;
+    sqlite3.Error and UnicodeDecodeError as SQLite does."""
     with closing(read_only(path)) as connection:
         connection.execute("BEGIN")
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -46,7 +50,7 @@ def read_only(path: Path) -> sqlite3.Connection:
     """A connection that changes nothing, not even by a checkpoint when it is closed."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     connection.text_factory = text
-    connection.execute("PRAGMA busy_timeout=5000")
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     return connection
 
 
@@ -62,14 +66,18 @@ def _schema(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
 
 
 def _check_schema(path: Path, schema: list[tuple[str, ...]], version: int, migrations: tuple[Migration, ...]) -> None:
-    known = [_schema_of(migrations[:number]) for number in range(len(migrations) + 1)]
-    if 0 <= version <= len(migrations) and schema == known[version]:
+    if 0 <= version <= len(migrations) and schema == _schema_of(migrations[:version]):
         return
+    known = [_schema_of(migrations[:number]) for number in range(len(migrations) + 1)]
     if schema in known:
         raise damaged(path, f"its header says schema version {version}, its tables are those of {known.index(schema)}")
-    if version <= len(migrations):  # else a newer Shipway made it, which is said elsewhere
-        odd = sorted({one[1] for one in set(schema) ^ set(known[max(version, 0)])})
-        raise damaged(path, f"its schema is not that of version {version}: {', '.join(odd)}")
+    if version > len(migrations):
+        raise EnvironmentFault(
+            f"{path} has schema version {version}; this Shipway knows up to {len(migrations)}",
+            next_step="A newer Shipway wrote it: upgrade this one, or use another SHIPWAY_HOME.",
+        )
+    odd = sorted({one[1] for one in set(schema) ^ set(known[max(version, 0)])})
+    raise damaged(path, f"its schema is not that of version {version}: {', '.join(odd)}")
 
 
 @cache
@@ -89,14 +97,13 @@ def _check_log(path: Path) -> None:
     index: in between it looks like damage. Damage stays.
     """
     log = path.with_name(f"{path.name}-wal")
-    trouble = _trouble_of_log(path, log)
-    for pause in _LOOKS_AGAIN:
-        if not trouble:
-            return
+    trouble = ""
+    for pause in _LOOKS:
         time.sleep(pause)
         trouble = _trouble_of_log(path, log)
-    if trouble:
-        raise damaged(log, trouble)
+        if not trouble:
+            return
+    raise damaged(log, trouble)
 
 
 def _trouble_of_log(path: Path, log: Path) -> str:

@@ -17,11 +17,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from shipway.database.check import check, text
+from shipway.database.check import BUSY_TIMEOUT_MS, check, text
 from shipway.database.rows import REPAIR, Migration, Row, Table, checksum_of
 from shipway.errors import Corrupt, EnvironmentFault, ShipwayError
 
-_BUSY_TIMEOUT_MS = 5000
 # Of 4 KiB. Whoever writes the last of them waits for all: at SQLite's 1,000 that is each 170th put of the store, which
 # its slowest percent shows; at this it is each 340th.
 _CHECKPOINT_PAGES = 2000
@@ -46,7 +45,7 @@ class Database:
             self._connection.create_function("checksum_of", -1, checksum_of, deterministic=True)
         try:
             with self._blame():
-                self._connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+                self._connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._connection.execute("PRAGMA synchronous=FULL")
                 self._connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
@@ -91,11 +90,6 @@ class Database:
     def _migrate(self, migrations: Sequence[Migration]) -> None:
         with self.write() as connection:
             found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-            if found > len(migrations):
-                raise EnvironmentFault(
-                    f"{self.path} has schema version {found}; this Shipway knows up to {len(migrations)}",
-                    next_step="A newer Shipway wrote it: upgrade this one, or use another SHIPWAY_HOME.",
-                )
             for number, migration in enumerate(migrations[found:], start=found + 1):
                 for statement in migration:
                     connection.execute(statement)
@@ -125,7 +119,7 @@ def in_our_words(error: sqlite3.Error | UnicodeDecodeError | OSError, path: Path
         return EnvironmentFault(f"the disk is full: cannot write {path}", next_step="Free some space and try again.")
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return EnvironmentFault(
-            f"{path} is locked by another process for more than {_BUSY_TIMEOUT_MS // 1000} s",
+            f"{path} is locked by another process for more than {BUSY_TIMEOUT_MS // 1000} s",
             next_step="End the program that holds it and try again.",
         )
     return EnvironmentFault(f"cannot use {path}: {error}", next_step="Check the folder's permissions and the disk.")

@@ -42,7 +42,7 @@ class Table:
     def insert(self) -> str:
         """INSERT that takes what :meth:`sealed` gives."""
         marks = ", ".join("?" for _ in self.columns)
-        return f"INSERT OR REPLACE INTO {self.name} ({', '.join(self.columns)}, checksum) VALUES ({marks}, ?)"
+        return f"INSERT INTO {self.name} ({', '.join(self.columns)}, checksum) VALUES ({marks}, ?)"
 
     def sealed(self, *values: object) -> Row:
         """A row with its checksum."""
@@ -61,7 +61,11 @@ class Table:
 
     def named(self, row: Row) -> str:
         """What a row is called; of a damaged one this may be damaged too."""
-        return "/".join(str(row[self.columns.index(one)]) for one in self.key)
+        return "/".join(map(str, self.key_of(row)))
+
+    def key_of(self, row: Row) -> Row:
+        """The values that name a row."""
+        return tuple(row[self.columns.index(one)] for one in self.key)
 
 
 def damaged(path: Path, how: str) -> Corrupt:

@@ -72,7 +72,7 @@ def _rows_of(connection: sqlite3.Connection, table: Table) -> Rows:
         if row is None:
             cut = True
         elif table.is_whole(row):
-            whole[_key(table, row)] = row[:-1]
+            whole[table.key_of(row)] = row[:-1]
         else:
             broken.append(table.named(row))
     return Rows(table, tuple(whole.values()), tuple(dict.fromkeys(broken)), cut)
@@ -106,7 +106,3 @@ def _over_the_gaps(connection: sqlite3.Connection, table: Table) -> Iterator[Row
             return
         except sqlite3.Error:
             position, step = position + step, step * 2
-
-
-def _key(table: Table, row: Row) -> Row:
-    return tuple(row[table.columns.index(one)] for one in table.key)

@@ -24,7 +24,7 @@ class Mirror:
 
     def __init__(self, rows: Iterable[tuple[str, str, str]], version: int, parse: Parse) -> None:
         self.version = version
-        self.recent: deque[Change] = deque(maxlen=_RECENT)
+        self._recent: deque[Change] = deque(maxlen=_RECENT)
         self._parse = parse
         self._texts: dict[str, dict[str, str]] = {}
         self._objects: dict[tuple[str, str], Object] = {}  # those that were asked for
@@ -41,15 +41,15 @@ class Mirror:
             self._texts.setdefault(kind, {})[obj.name] = text
             self._objects[obj.key] = obj
         self.version = version
-        self.recent.append(Change(type_, obj, version, text))
+        self._recent.append(Change(type_, obj, version, text))
 
     def since(self, version: int) -> list[Change] | None:
         """The changes after ``version``, all of them; None when not all are remembered."""
         if version >= self.version:
             return []
-        if not self.recent or self.recent[0].version > version + 1:
+        if not self._recent or self._recent[0].version > version + 1:
             return None
-        return list(islice(self.recent, version + 1 - self.recent[0].version, None))  # they have no gaps
+        return list(islice(self._recent, version + 1 - self._recent[0].version, None))  # they have no gaps
 
     def find(self, kind: str, name: str) -> Object | None:
         """The object, or None."""

@@ -155,9 +155,8 @@ class SqliteStore:
         change = outcome.change
         if change is None:
             return
-        if change.type == "DELETED":
-            connection.execute("DELETE FROM objects WHERE kind = ? AND name = ?", change.object.key)
-        else:
+        connection.execute("DELETE FROM objects WHERE kind = ? AND name = ?", change.object.key)
+        if change.type != "DELETED":
             connection.execute(OBJECTS.insert, OBJECTS.sealed(*change.object.key, change.text))
         row = (change.version, change.type, change.object.kind, change.text)
         connection.execute(CHANGES.insert, CHANGES.sealed(*row))
