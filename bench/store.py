@@ -8,7 +8,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from bench.quiet_hub import served
 from bench.report import Figure
 from shipway import home as keep
 from shipway.client import HubClient
+from shipway.clock import wall
 from shipway.database import Database
 from shipway.kinds import API_VERSION, ModelJob, Route
 from shipway.settings import Settings
@@ -57,19 +57,19 @@ def _alone(where: Settings, repeat: int) -> Iterator[Figure]:
     _fill(where.store)
 
     def first_read() -> float:
-        with closing(SqliteStore(where.store, lambda: datetime.now(UTC))) as fresh:
+        with closing(SqliteStore(where.store, wall)) as fresh:
             return _timed(fresh.list)
 
     opening = _rounds(lambda: _timed(lambda: _opened(where.store)), repeat)
     yield Figure(f"open and check a store of {OBJECTS:,} objects", "ms", opening)
     yield Figure(f"first list of {OBJECTS:,} objects in the hub's process", "ms", _rounds(first_read, repeat))
-    with closing(SqliteStore(where.store, lambda: datetime.now(UTC))) as warm:
+    with closing(SqliteStore(where.store, wall)) as warm:
         yield Figure("a later list", "ms", _rounds(lambda: _timed(warm.list), repeat))
 
 
 def _fill(path: Path) -> None:
     """As 10,000 puts would, in one transaction: those would take a minute of waiting for the disk."""
-    jobs = FakeStore(lambda: datetime.now(UTC))
+    jobs = FakeStore(wall)
     for number in range(OBJECTS):
         jobs.put(_job(number))
     with closing(Database(path, MIGRATIONS)) as file, file.write() as connection:
@@ -79,7 +79,7 @@ def _fill(path: Path) -> None:
 
 
 def _opened(path: Path) -> None:
-    SqliteStore(path, lambda: datetime.now(UTC)).close()
+    SqliteStore(path, wall).close()
 
 
 class Watchers:

@@ -198,7 +198,7 @@ async def _describe_cluster(hub: Hub) -> None:
     here = present or Cluster(metadata=ObjectMeta(name=LOCAL))
     stored = store.put(here)
     assert isinstance(stored, Cluster)
-    store.put(stored.mark_ready(status, SystemClock().now()))
+    store.put(stored.mark_ready(status, hub.clock.now()))
 
 
 def _environments(where: Settings) -> UvEnvironments:

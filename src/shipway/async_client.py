@@ -112,7 +112,7 @@ class AsyncHubClient:
                 if answer.status >= 400:
                     raise refusal(self._place, answer.status, answer.reason, await answer.read(LARGEST_ERROR))
                 yield answer
-        except h11.LocalProtocolError as error:
+        except (h11.LocalProtocolError, UnicodeEncodeError) as error:
             raise not_a_path(path, error) from error
         except _BROKEN as error:
             raise no_hub(self._place, error) from error

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -150,16 +151,21 @@ class _UnixConnection(http.client.HTTPConnection):
             raise
 
 
+@cache
+def _account() -> str:
+    # Once: it may ask a directory on the network, and the hub is asked many times a second while it starts.
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
 def who() -> str:
     """The account and the program that ask: ``ada (shipway up)``. ASCII, as a header must be."""
-    try:
-        account = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        account = f"uid {os.getuid()}"
     program, *arguments = [Path(sys.argv[0]).name, *sys.argv[1:2]] if sys.argv else ["python"]
     # Of the arguments only a command's name: others may be values that nobody may keep.
     command = [one for one in arguments if program == "shipway" and one.isalpha()]
-    return f"{account} ({' '.join([program or 'python', *command])})".encode("ascii", "replace").decode()
+    return f"{_account()} ({' '.join([program or 'python', *command])})".encode("ascii", "replace").decode()
 
 
 def check_owner(link: sockets.socket, path: Path) -> None:

@@ -206,9 +206,14 @@ def lock_is_held(settings: Settings) -> bool:
     return False
 
 
-def _hangs(settings: Settings) -> EnvironmentFault:
+def holder(settings: Settings) -> int | None:
+    """The pid that a hub wrote into the home's lock; None when none stands there."""
     said = settings.hub_lock.read_text(errors="replace").strip()
-    pid = said if said.isdecimal() else ""
+    return int(said) if said.isdecimal() else None
+
+
+def _hangs(settings: Settings) -> EnvironmentFault:
+    pid = holder(settings)
     end = f"`kill -9 {pid}`" if pid else f"end it (`fuser {settings.hub_lock}` names it) with kill -9, which"
     return EnvironmentFault(
         f"the hub{f' (pid {pid})' if pid else ''} hangs: it has the home {settings.home} and does not answer",

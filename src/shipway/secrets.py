@@ -12,8 +12,8 @@ from pathlib import Path
 from shipway.errors import NotFound, UserError
 
 # As kinds.parts.SecretRef has them. A name that holds neither "/" nor a leading "." cannot leave the folder.
-_NAME = re.compile(r"[a-z]([-a-z0-9]{0,48}[a-z0-9])?")
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,252}")
+NAME = re.compile(r"[a-z]([-a-z0-9]{0,48}[a-z0-9])?")
+KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,252}")
 
 
 class FileSecrets:
@@ -26,9 +26,9 @@ class FileSecrets:
         """Every secret with its keys, sorted. Values are not read."""
         folders = sorted(self._root.iterdir()) if self._root.is_dir() else []
         keys = {
-            folder.name: sorted(file.name for file in folder.iterdir() if _KEY.fullmatch(file.name))
+            folder.name: sorted(file.name for file in folder.iterdir() if KEY.fullmatch(file.name))
             for folder in folders
-            if _NAME.fullmatch(folder.name)
+            if NAME.fullmatch(folder.name)
         }
         return {name: found for name, found in keys.items() if found}
 
@@ -66,7 +66,7 @@ class FileSecrets:
         return path
 
     def _checked(self, name: str, key: str) -> Path:
-        if not _KEY.fullmatch(key):
+        if not KEY.fullmatch(key):
             raise UserError(
                 f"{key!r} is not a valid key of a secret",
                 next_step="use letters, digits and _, no digit first, at most 253",
@@ -85,7 +85,7 @@ class FileSecrets:
 
 
 def _checked_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise UserError(
             f"{name!r} is not a valid name of a secret",
             next_step="start with a letter, use a-z, 0-9 and '-', end with a letter or digit, at most 50 characters",

@@ -11,6 +11,7 @@ from shipway.errors import UserError
 
 # sun_path holds 108 bytes on Linux and 104 on macOS, the final NUL included.
 LONGEST_SOCKET_PATH = 100
+LONGEST_IN_SOCKETS = len("/supervisors/") + 40  # of a path below the folder for sockets
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Settings:
     def sockets(self) -> Path:
         """The folder for sockets: in the home, or a short one of this user where the home's path is too long."""
         inside = self.home / "run"
-        if len(os.fsencode(inside)) + len("/supervisors/") + 40 <= LONGEST_SOCKET_PATH:
+        if len(os.fsencode(inside)) + LONGEST_IN_SOCKETS <= LONGEST_SOCKET_PATH:
             return inside
         short = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
         return self.temporary / f"shipway-{os.getuid()}" / short

@@ -56,7 +56,7 @@ async def put(request: Request) -> Response:
     store = backend(request).store
     before = _find(store, obj)
     after = store.put(obj)
-    if before is None or result_of(before, after) == "configured":
+    if result_of(before, after) != "unchanged":
         applied(request, before, after)
     return Json(after.to_json())
 

@@ -11,8 +11,7 @@ from shipway.cli.options import act_output
 from shipway.cli.output import emit
 from shipway.cli.starting import persisted
 from shipway.client import HubClient
-from shipway.deploy.applied import Applied
-from shipway.deploy.apply import apply_objects, upload_missing
+from shipway.deploy.apply import apply_project
 from shipway.deploy.documents import OBJECTS, Key
 from shipway.deploy.nouns import BY_KIND, noun
 from shipway.errors import NotFound, UserError
@@ -28,7 +27,7 @@ def apply(file: Path, output: str) -> None:
     What they name (sources, inputs, requirements) is relative to the file's folder.
     """
     project = _project(file)
-    results = persisted(lambda hub: _apply(hub, project))
+    results = persisted(lambda hub: apply_project(hub, project, {}))
     lines = "\n".join(f"{'/'.join(one.key)} {one.result}" for one in results)
     emit([{"kind": one.key[0], "name": one.key[1], "result": one.result} for one in results], output, lines)
 
@@ -52,11 +51,6 @@ def delete(kind: str | None, name: str | None, file: Path | None, output: str) -
     gone = [key for key in keys if _delete(key, missing_ok=file is not None)]
     lines = "\n".join(f"{'/'.join(key)} deleted" for key in gone) or "nothing to delete"
     emit([{"kind": key[0], "name": key[1], "result": "deleted"} for key in gone], output, lines)
-
-
-def _apply(hub: HubClient, project: Project) -> list[Applied]:
-    upload_missing(hub, project)
-    return apply_objects(hub, project.objects, {})
 
 
 def _delete(key: Key, *, missing_ok: bool) -> bool:

@@ -14,9 +14,9 @@ from shipway.controllers.recorder import Recorder, subject_of
 from shipway.controllers.revisions import how_ended
 from shipway.controllers.updates import all_of, update
 from shipway.kinds import Route
-from shipway.kinds.route import shares
+from shipway.kinds.route import shares, shares_in_words
 from shipway.ports import Clock, Cluster, Gateway, Store
-from shipway.routing import in_words, plan, table_version
+from shipway.routing import plan, table_version
 from shipway.traffic import GatewayState, RoutingTable
 
 SUBJECT = "Gateway/gateway"
@@ -126,7 +126,7 @@ class GatewayController:
         if before != after:
             replicas = {name: applied.replicas[name] for name in after if name in applied.replicas}
             data = {"before": before, "after": after, "replicas": replicas, "table": applied.version}
-            message = f"the traffic of {route.name}: {in_words(before)} -> {in_words(after)}"
+            message = f"the traffic of {route.name}: {shares_in_words(before)} -> {shares_in_words(after)}"
             self.recorder.decision(subject_of(route), "Programmed", message, data)
 
     def _mark(self, route: Route, state: GatewayState, applied: _Applied) -> int:

@@ -13,7 +13,7 @@ from shipway.bundle import Observed
 from shipway.controllers.metrics import MetricFollower, metrics_of_file
 from shipway.controllers.model import Cause, judge_version, rival_of
 from shipway.controllers.recorder import Recorder, subject_of
-from shipway.controllers.templates import job_workload, run_prefix, run_workload_name
+from shipway.controllers.templates import attempt_of_workload, job_workload, run_prefix, run_workload_name
 from shipway.controllers.updates import is_leaving, update, with_finalizer, without_finalizer
 from shipway.errors import EnvironmentFault, UserError
 from shipway.jobs import Decision, Earlier, Platform, Seen, Verdict, components, declared, judge, step
@@ -198,7 +198,11 @@ class JobController:
     async def _runs(self, job: ModelJob) -> list[Observed]:
         """All attempts of all runs that the cluster knows, oldest first."""
         prefix = run_prefix(job)
-        return sorted((one for one in await self.cluster.list() if one.name.startswith(prefix)), key=_place)
+        return sorted(
+            (one for one in await self.cluster.list() if one.name.startswith(prefix)),
+            # Not by their times: the clock may have been set back between two runs.
+            key=lambda one: attempt_of_workload(one.name),
+        )
 
     async def _supersede(self, job: ModelJob, keep: str) -> None:
         """Stop the runs that no longer answer the spec, and forget the oldest of those that have ended."""
@@ -221,12 +225,6 @@ class JobController:
         if not runs:
             self.recorder.forget(subject_of(job))
             update(self.store, ModelJob, job.name, without_finalizer)
-
-
-def _place(run: Observed) -> tuple[int, int]:
-    # By its number and attempt, not by its time: the clock may have been set back between two runs.
-    number, attempt = run.name.rsplit("-", 2)[1:]
-    return int(number), int(attempt)
 
 
 def _lineage(

@@ -103,7 +103,8 @@ class Recorder:
         if unique is None:
             return _essence(lines[-1]) if lines else _NOTHING
         wanted = unique(entry)
-        return "" if any(unique(one) == wanted for one in lines) else _NOTHING
+        same = (one for one in lines if one.reason == entry.reason)
+        return "" if any(unique(one) == wanted for one in same) else _NOTHING
 
     def _remember(self, key: tuple[str, str], said: str) -> None:
         if len(self._known) >= _REMEMBERED:

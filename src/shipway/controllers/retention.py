@@ -16,7 +16,7 @@ from shipway.ports import Clock, Journal
 from shipway.retention import Retention
 
 RETENTION: Key = ("Retention", "home")
-SUBJECT = "Retention/home"
+SUBJECT = "/".join(RETENTION)
 
 
 @dataclass(frozen=True, slots=True)

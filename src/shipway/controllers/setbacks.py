@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from shipway.controllers.queue import Key
 from shipway.controllers.recorder import Recorder
@@ -19,7 +20,7 @@ _TOLD = frozenset(_PATIENCE * 2**doubled for doubled in range(40))
 
 @dataclass(frozen=True, slots=True)
 class Setbacks:
-    """Keeps the condition ``Reconciled``: absent while all goes well, False while the controller fails."""
+    """Keeps the condition ``Reconciled``: absent while nothing ever failed, False while the controller fails."""
 
     store: Store
     recorder: Recorder
@@ -47,9 +48,9 @@ class Setbacks:
         self.recorder.event("/".join(key), "ReconcileFailed", said)
         self._mark(key, "False", "ReconcileFailed", said)
 
-    def _mark(self, key: Key, status: str, reason: str, message: str) -> None:
+    def _mark(self, key: Key, status: Literal["True", "False"], reason: str, message: str) -> None:
         def change(one: Object) -> Object:
-            told = one.with_condition(RECONCILED, "True" if status == "True" else "False", reason, message, now)
+            told = one.with_condition(RECONCILED, status, reason, message, now)
             return told.observed_at(one.status.observed_generation)  # nothing of the spec was answered by this
 
         now = self.clock.now()

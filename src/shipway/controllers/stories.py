@@ -6,17 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from shipway.controllers import gateway, retention
 from shipway.controllers.updates import all_of, find
 from shipway.errors import Corrupt, NotFound
 from shipway.explain import FileChanges, Story, Tenure, compared, history, snapshot_pairs, story
-from shipway.kinds import KINDS, Model, ModelJob, ModelService, Object, Revision, Route
+from shipway.kinds import KINDS, Model, ModelJob, ModelService, Object, Revision, Route, split_reference
 from shipway.models import Snapshots
 from shipway.ports import Clock, Entry, Journal, Store
 
 _MOST = 1000  # entries of one subject that are told: the newest
 _LEDGER = 10_000
-_GATEWAY = "Gateway/gateway"
-_RETENTION = "Retention/home"
 _OF_VERSIONS = frozenset({"Succeeded", "CacheHit", "NoOutput", "OutputRefused", "PackingDelayed"})
 
 
@@ -77,9 +76,9 @@ class Stories:
                 lines = self._of(f"ModelService/{service}", since)
                 yield from (one for one in lines if name in [one.data.get(key) for key in mentions])
             case "Route":
-                yield from self._of(_GATEWAY, since)
+                yield from self._of(gateway.SUBJECT, since)
             case "Cluster":
-                yield from self._of(_RETENTION, since)
+                yield from self._of(retention.SUBJECT, since)
 
     def _of(self, subject: str, since: datetime | None, type_: str | None = None) -> list[Entry]:
         return self.journal.entries(subject=subject, type=type_, since=since, limit=_MOST, newest=True)
@@ -87,12 +86,12 @@ class Stories:
     def _of_gateway(self, own: list[Entry], since: datetime | None) -> Iterable[Entry]:
         """Ends of Envoy broke requests of every service that there was."""
         begin = own[0].at if own else None
-        yield from (one for one in self._of(_GATEWAY, since, "event") if begin is not None and one.at >= begin)
+        yield from (one for one in self._of(gateway.SUBJECT, since, "event") if begin is not None and one.at >= begin)
 
     def _of_models(self, own: list[Entry], obj: Object | None, since: datetime | None) -> Iterable[Entry]:
         served = {_served(one) for one in own} - {""}
         if isinstance(obj, ModelService) and obj.spec.model:
-            served.add(obj.spec.model.partition(":")[0])
+            served.add(split_reference(obj.spec.model)[0])
         for model in served:
             yield from (
                 one

@@ -22,6 +22,12 @@ def job_of_workload(workload: str) -> str:
     return workload.rsplit("-", 3)[0]
 
 
+def attempt_of_workload(workload: str) -> tuple[int, int]:
+    """Its place among the runs of its job: the run's number, and the attempt."""
+    number, attempt = workload.rsplit("-", 2)[1:]
+    return int(number), int(attempt)
+
+
 def run_prefix(job: ModelJob) -> str:
     """What all workloads of a job begin with."""
     return f"{job.name}-{job.metadata.uid[:8]}-"

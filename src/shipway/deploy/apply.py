@@ -20,24 +20,25 @@ from shipway.project import Project
 _MOST_RESTARTS = 5  # of the hub while one project is brought up
 
 
-def upload_missing(hub: HubClient, project: Project) -> int:
-    """Upload the snapshots that the hub does not have; how many."""
-    count = 0
+def apply_project(hub: HubClient, project: Project, annotations: Mapping[str, Annotations]) -> list[Applied]:
+    """The snapshots that the hub lacks, then all objects together; ``annotations`` are added by kind."""
+    _upload_missing(hub, project)
+    return _apply_objects(hub, project.objects, annotations)
+
+
+def _upload_missing(hub: HubClient, project: Project) -> None:
     for digest, snapshot in project.snapshots.items():
         try:
             hub.get(f"/v1/artifacts/{digest}")
         except NotFound:
-            count += 1
             with ExitStack() as stack:
                 tar = stack.enter_context(snapshot.open())
                 length = tar.seek(0, os.SEEK_END)
                 tar.seek(0)
                 hub.upload(f"/v1/artifacts/{digest}", tar, length, content_type="application/x-tar")
-    return count
 
 
-def apply_objects(hub: HubClient, objects: Iterable[Object], annotations: Mapping[str, Annotations]) -> list[Applied]:
-    """Apply them together; ``annotations`` are added by kind."""
+def _apply_objects(hub: HubClient, objects: Iterable[Object], annotations: Mapping[str, Annotations]) -> list[Applied]:
     documents = [document(one, annotations.get(one.kind, {})) for one in objects]
     answer = hub.post("/v1/apply", {"objects": documents})
     return [Applied(one["result"], one["object"]) for one in answer["results"]]
@@ -71,13 +72,12 @@ def _brought(hub: HubClient, project: Project, *, retrain: bool, token: str) -> 
     What failed the last time and did not change is asked for once more: who calls ``up`` again after mending
     something outside of the project expects a try, not the old message.
     """
-    upload_missing(hub, project)
-    applied = apply_objects(hub, project.objects, {"ModelJob": {RETRAIN: token}} if retrain else {})
+    applied = apply_project(hub, project, {"ModelJob": {RETRAIN: token}} if retrain else {})
     if any(one.result != "unchanged" for one in applied):
         return applied
     again = {one.key for one in applied if failed(one.object)}
     objects = [one for one in project.objects if one.key in again]
     if not objects:
         return applied
-    tried = apply_objects(hub, objects, {"ModelJob": {RETRAIN: token}, "ModelService": {RETRY: token}})
+    tried = _apply_objects(hub, objects, {"ModelJob": {RETRAIN: token}, "ModelService": {RETRY: token}})
     return [one for one in applied if one.key not in again] + tried

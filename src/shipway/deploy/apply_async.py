@@ -20,26 +20,27 @@ from shipway.project import Project
 _MOST_RESTARTS = 5  # of the hub while one project is brought up
 
 
-async def upload_missing(hub: AsyncHubClient, project: Project) -> int:
-    """Upload the snapshots that the hub does not have; how many."""
-    count = 0
+async def apply_project(hub: AsyncHubClient, project: Project, annotations: Mapping[str, Annotations]) -> list[Applied]:
+    """The snapshots that the hub lacks, then all objects together; ``annotations`` are added by kind."""
+    await _upload_missing(hub, project)
+    return await _apply_objects(hub, project.objects, annotations)
+
+
+async def _upload_missing(hub: AsyncHubClient, project: Project) -> None:
     for digest, snapshot in project.snapshots.items():
         try:
             await hub.get(f"/v1/artifacts/{digest}")
         except NotFound:
-            count += 1
             with ExitStack() as stack:
                 tar = await asyncio.to_thread(stack.enter_context, snapshot.open())
                 length = tar.seek(0, os.SEEK_END)
                 tar.seek(0)
                 await hub.upload(f"/v1/artifacts/{digest}", tar, length, content_type="application/x-tar")
-    return count
 
 
-async def apply_objects(
+async def _apply_objects(
     hub: AsyncHubClient, objects: Iterable[Object], annotations: Mapping[str, Annotations]
 ) -> list[Applied]:
-    """Apply them together; ``annotations`` are added by kind."""
     documents = [document(one, annotations.get(one.kind, {})) for one in objects]
     answer = await hub.post("/v1/apply", {"objects": documents})
     return [Applied(one["result"], one["object"]) for one in answer["results"]]
@@ -73,13 +74,12 @@ async def _brought(hub: AsyncHubClient, project: Project, *, retrain: bool, toke
     What failed the last time and did not change is asked for once more: who calls ``up`` again after mending
     something outside of the project expects a try, not the old message.
     """
-    await upload_missing(hub, project)
-    applied = await apply_objects(hub, project.objects, {"ModelJob": {RETRAIN: token}} if retrain else {})
+    applied = await apply_project(hub, project, {"ModelJob": {RETRAIN: token}} if retrain else {})
     if any(one.result != "unchanged" for one in applied):
         return applied
     again = {one.key for one in applied if failed(one.object)}
     objects = [one for one in project.objects if one.key in again]
     if not objects:
         return applied
-    tried = await apply_objects(hub, objects, {"ModelJob": {RETRAIN: token}, "ModelService": {RETRY: token}})
+    tried = await _apply_objects(hub, objects, {"ModelJob": {RETRAIN: token}, "ModelService": {RETRY: token}})
     return [one for one in applied if one.key not in again] + tried

@@ -12,6 +12,9 @@ Key = tuple[str, str]  # kind, name
 OBJECTS = "/apis/shipway.dev/v1alpha1"
 FRAME = "\x1eshipway-"  # how a metric line of a log begins (docs/contract.md)
 
+# By kind, the condition whose False stays until something is applied anew.
+FINAL = {"ModelJob": "Complete", "ModelService": "RolledOut"}
+
 
 def key_of(obj: Object) -> Key:
     """``(kind, name)`` of an object."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from shipway.deploy.documents import Key, Object, condition, numbers, parse_time
+from shipway.deploy.documents import FINAL, Key, Object, condition, key_of, numbers, parse_time
 
 State = Literal["waiting", "running", "retrying", "done", "cached", "failed", "kept"]
 
@@ -87,7 +87,7 @@ class _World:
 
 def progress(objects: Iterable[Object], wanted: Iterable[tuple[str, str, int]], now: datetime) -> Progress:
     """Where the wanted (kind, name, generation) stand now."""
-    world = _World({(one["kind"], one["metadata"]["name"]): one for one in objects}, now)
+    world = _World({key_of(one): one for one in objects}, now)
     judged = []
     for kind, name, generation in sorted(wanted, key=lambda one: (_ORDER.index(one[0]), one[1])):
         obj = world.objects.get((kind, name))
@@ -107,8 +107,7 @@ def follows(kind: str) -> bool:
 
 def failed(obj: Object) -> bool:
     """Whether an object of a kind that ``up`` tries again says that it failed."""
-    type_ = {"ModelJob": "Complete", "ModelService": "RolledOut"}.get(obj["kind"], "")
-    return bool(condition(obj, type_).get("status") == "False")
+    return bool(condition(obj, FINAL.get(obj["kind"], "")).get("status") == "False")
 
 
 def _missing(key: Key) -> _Judged:
@@ -118,9 +117,9 @@ def _missing(key: Key) -> _Judged:
 
 def _judge(obj: Object, generation: int, world: _World) -> _Judged:
     if obj["metadata"].get("deletionTimestamp"):
-        return _missing(_key(obj))
+        return _missing(key_of(obj))
     if obj["metadata"]["generation"] < generation:  # an older answer than the one to our apply
-        return _Judged((Step(_key(obj), obj["metadata"]["name"], "waiting"),))
+        return _Judged((Step(key_of(obj), obj["metadata"]["name"], "waiting"),))
     if obj["kind"] == "ModelService":
         return _service(obj, world)
     judged = _job(obj, world) if obj["kind"] == "ModelJob" else _model(obj)
@@ -143,10 +142,6 @@ def _with_setback(obj: Object, judged: _Judged) -> _Judged:
     return replace(judged, steps=tuple(steps))
 
 
-def _key(obj: Object) -> Key:
-    return obj["kind"], obj["metadata"]["name"]
-
-
 def _current(obj: Object, type_: str) -> Mapping[str, Any]:
     """The condition, if it judges the present generation; else an empty one."""
     found = condition(obj, type_)
@@ -157,7 +152,7 @@ def _current(obj: Object, type_: str) -> Mapping[str, Any]:
 
 
 def _job(obj: Object, world: _World) -> _Judged:
-    key, name, spec, status = _key(obj), obj["metadata"]["name"], obj["spec"], obj.get("status", {})
+    key, name, spec, status = key_of(obj), obj["metadata"]["name"], obj["spec"], obj.get("status", {})
     verb = f"train {spec['model']}" if spec.get("model") else f"run {name}"
     complete, run = _current(obj, "Complete"), status.get("run") or {}
     asked = obj["metadata"].get("annotations", {}).get(RETRAIN, "")
@@ -207,7 +202,7 @@ def _back_off(spec: Object, status: Object, complete: Object, now: datetime) -> 
 
 
 def _ended_job(obj: Object, verb: str, complete: Object, took: float | None, world: _World) -> _Judged:
-    key, spec, status = _key(obj), obj["spec"], obj["status"]
+    key, spec, status = key_of(obj), obj["spec"], obj["status"]
     version = status.get("version")
     if status.get("cached"):
         seen = f"job fingerprint seen in {version}" if version else complete.get("message", "")
@@ -247,7 +242,7 @@ def _serving(name: str, service: Object) -> str:
 
 
 def _model(obj: Object) -> _Judged:
-    key, ready = _key(obj), _current(obj, "Ready")
+    key, ready = key_of(obj), _current(obj, "Ready")
     if not obj["spec"].get("source"):
         return _Judged((), True)
     verb = f"import {obj['metadata']['name']}"
@@ -264,7 +259,7 @@ def _model(obj: Object) -> _Judged:
 
 
 def _service(obj: Object, world: _World) -> _Judged:
-    key, name, status = _key(obj), obj["metadata"]["name"], obj.get("status", {})
+    key, name, status = key_of(obj), obj["metadata"]["name"], obj.get("status", {})
     reference = obj["spec"].get("model") or ""
     makers = world.makers.get(reference.partition(":")[0], [])
     if any(one.failure for one in makers):
@@ -325,7 +320,7 @@ def _waiting_for_model(key: Key, name: str, rolled: Object) -> _Judged:
 
 
 def _rollout_failed(obj: Object, verb: str, rolled: Object, world: _World) -> _Judged:
-    key = _key(obj)
+    key = key_of(obj)
     revision = world.objects.get(("Revision", obj["status"].get("latestRevision", "")), {}).get("status", {})
     asked = obj["metadata"].get("annotations", {}).get(RETRY, "")
     # The condition is of the attempt before, until the revision was started again for this one and failed again.

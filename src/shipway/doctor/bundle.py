@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -42,6 +42,9 @@ _LISTED_DEPTH = 3  # deeper folders of the home are one line in the list
 _MOST_LISTED = 10_000  # lines
 
 
+_Objects = Callable[[], list[dict[str, Any]]]  # of the home; raises sqlite3.Error
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """Where it is, and a line on each file in it."""
@@ -63,8 +66,9 @@ def write_bundle(
     """Write ``file`` (.tar.gz, mode 0600). Raises UserError when it exists or cannot be written, EnvironmentFault when
     the home is another user's."""
     hub_process.check_owner(where)
-    redactor = Redactor(_known_secrets(where, inherited))
-    redacted = [_redacted(one, redactor) for one in _members(where, facts, lines)]
+    objects = cache(partial(read_objects, where))  # once: what is packed is what was searched for secrets
+    redactor = Redactor(_known_secrets(where, inherited, objects))
+    redacted = [_redacted(one, redactor) for one in _members(where, facts, lines, objects)]
     members = [one for one in redacted if one.content.strip()]  # many logs are empty
     readme = _Member("README.txt", "this list", _readme(members))
     data = _packed([readme, *members])
@@ -79,7 +83,7 @@ def write_bundle(
     return Bundle(file, tuple((one.name, one.about) for one in (readme, *members)))
 
 
-def _known_secrets(where: Settings, inherited: Mapping[str, str]) -> Iterator[str]:
+def _known_secrets(where: Settings, inherited: Mapping[str, str], objects: _Objects) -> Iterator[str]:
     """Every value that must not leave: as text, because that is what is searched."""
     files = [one for one in where.secrets.rglob("*") if one.is_file()] if where.secrets.is_dir() else []
     for file in (*files, *([where.token] if where.token.is_file() else [])):
@@ -96,7 +100,7 @@ def _known_secrets(where: Settings, inherited: Mapping[str, str]) -> Iterator[st
             [pip.index_url or "", *pip.extra_index_urls, *pip.find_links, *pip.constraints, pip.proxy or ""]
         )
     try:
-        yield from (value for one in read_objects(where) for value in _secret_variables(one))
+        yield from (value for one in objects() for value in _secret_variables(one))
     except sqlite3.Error:
         return  # the store is damaged, and nothing of it gets into the bundle
 
@@ -113,14 +117,14 @@ def _secret_variables(value: Any) -> Iterator[str]:
             yield from _secret_variables(one)
 
 
-def _members(where: Settings, facts: Facts, lines: Sequence[Line]) -> Iterator[_Member]:
+def _members(where: Settings, facts: Facts, lines: Sequence[Line], objects: _Objects) -> Iterator[_Member]:
     """All but the README, as they are read: :func:`_redacted` follows."""
     table = "\n".join(f"{one.topic:12} {one.state:9} {one.found}\n{'':23}{one.next_step}".rstrip() for one in lines)
     yield _Member("doctor.txt", "what shipway doctor found", f"{table}\n")
     yield _Member("doctor.json", "the same as data", [one.to_json() for one in lines])
     yield _Member("versions.json", "Shipway, Python and installed packages", _versions(facts))
     about = "all objects with their status, values of variables left out"
-    yield from _tried("objects.json", about, where.store, lambda: read_objects(where))
+    yield from _tried("objects.json", about, where.store, objects)
     about = f"the last {_ENTRIES} decisions, events and ledger lines"
     yield from _tried("journal.json", about, where.journal, lambda: _entries(where.journal))
     yield from _log(where.hub_log, "hub.log", "the end of the hub's log", _LOG_TAIL)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from shipway.database import Table
+from shipway.database.check import text
 from shipway.errors import Corrupt
 
 
@@ -22,12 +23,14 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """
     mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
     with closing(sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True)) as connection:
-        connection.text_factory = _text
+        connection.text_factory = text  # the checksums are made over these
         yield connection
 
 
 def rows_of(path: Path, tables: Sequence[Table]) -> int:
-    """How many rows the first table has; those of all are compared with their checksums, as a hub does at its start.
+    """How many rows the first table has; those of all are compared with their checksums.
+
+    A hub that starts looks further: at the schema and the write-ahead log (:mod:`shipway.database.check`).
 
     Raises Corrupt, naming the damage; sqlite3.Error.
     """
@@ -58,7 +61,3 @@ def texts(path: Path) -> list[str]:
     """The objects of a store, as they stand there. Raises sqlite3.Error."""
     with read_only(path) as connection:
         return [str(row[0]) for row in connection.execute("SELECT object FROM objects ORDER BY kind, name")]
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")  # the checksums are made over these

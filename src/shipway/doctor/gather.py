@@ -21,12 +21,11 @@ from shipway.doctor.facts import Database, Facts, Gateway, Home, Hub, Place, Por
 from shipway.envoy.admin import Admin
 from shipway.errors import Corrupt, EnvironmentFault, ShipwayError
 from shipway.journal.sqlite import TABLES as JOURNAL
-from shipway.settings import LONGEST_SOCKET_PATH, Settings
+from shipway.settings import LONGEST_IN_SOCKETS, LONGEST_SOCKET_PATH, Settings
 from shipway.store.sqlite import TABLES as STORE
 
 T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SUPERVISOR_SOCKET = len("/supervisors/") + 40
 
 
 def look(where: Settings, inherited: Mapping[str, str]) -> Facts:
@@ -98,7 +97,7 @@ def _sockets(where: Settings) -> Sockets:
     seen = folder.lstat() if folder.exists() else None
     return Sockets(
         folder=str(folder),
-        longest=len(os.fsencode(folder)) + _SUPERVISOR_SOCKET,
+        longest=len(os.fsencode(folder)) + LONGEST_IN_SOCKETS,
         limit=LONGEST_SOCKET_PATH,
         uid=seen.st_uid if seen else None,
         mode=stat.S_IMODE(seen.st_mode) if seen else None,
@@ -145,8 +144,7 @@ def _hub(where: Settings, health: Mapping[str, Any] | None) -> Hub:
         return Hub(True, version=str(health.get("version", "")), pid=int(health["pid"]))
     if not hub_process.lock_is_held(where):
         return Hub(False)
-    said = where.hub_lock.read_text(errors="replace").strip()
-    return Hub(False, hangs=True, pid=int(said) if said.isdecimal() else None)
+    return Hub(False, hangs=True, pid=hub_process.holder(where))
 
 
 def _gateway(where: Settings, health: Mapping[str, Any] | None, objects: list[dict[str, Any]] | Trouble) -> Gateway:

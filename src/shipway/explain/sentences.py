@@ -7,6 +7,7 @@ from typing import Any
 
 from shipway.explain.files import FileChanges, Pair, pairs_of
 from shipway.explain.words import PHRASES
+from shipway.kinds.route import shares_in_words
 from shipway.ports import Entry
 
 Files = Mapping[Pair, FileChanges]
@@ -108,21 +109,19 @@ def _of_rollout(entry: Entry) -> str:
         case "Ready":
             routed = data.get("backends") or {}
             after = f" after {took}" if took else ""
-            moved = (
-                f"; its traffic: {_shares(routed.get('before'))} -> {_shares(routed.get('after'))}" if routed else ""
-            )
+            moved = f"; its traffic: {_moved(routed)}" if routed else ""
             return f"{name} is ready, {data['ready']} of {data['wanted']} replicas{after}{moved}"
         case "Failed":
             why = told(entry.reason, entry.message.removeprefix(f"{name}: Failed, "))
-            kept = _shares((data.get("backends") or {}).get("after"))
+            kept = shares_in_words((data.get("backends") or {}).get("after"))
             return f"{name} was given up{' after ' + took if took else ''}: {why}; the traffic stays with {kept}"
         case "Draining":
             return f"{name} gets no new requests: another revision has the traffic"
     return f"{name} was retired ({PHRASES[entry.reason]}{', ' + took if took else ''})"
 
 
-def _shares(shares: Mapping[str, int] | None) -> str:
-    return ", ".join(f"{name} {percent} %" for name, percent in (shares or {}).items()) or "nobody"
+def _moved(data: Mapping[str, Any]) -> str:
+    return f"{shares_in_words(data.get('before'))} -> {shares_in_words(data.get('after'))}"
 
 
 def _live(entry: Entry) -> str:
@@ -162,7 +161,7 @@ def _programmed(entry: Entry) -> str:
     if "after" not in entry.data:
         return PHRASES["Programmed"]
     table = entry.data.get("table", "")
-    return f"the gateway confirmed {_shares(entry.data['before'])} -> {_shares(entry.data['after'])} (table {table})"
+    return f"the gateway confirmed {_moved(entry.data)} (table {table})"
 
 
 def _succeeded(entry: Entry) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from shipway.explain.sentences import Files, failures, ran, restarts, sentence, told
 from shipway.explain.words import ADVICE
-from shipway.kinds import Condition, ModelJob, ModelService, Object, Revision
+from shipway.kinds import Condition, ModelJob, ModelService, Object, Revision, split_reference
 from shipway.ports import Entry
 
 _FOLDED = 3  # as many lines of a kind in a row become one
@@ -199,5 +199,5 @@ def _model_of(obj: Object) -> str:
     if isinstance(obj, Revision):
         return obj.spec.model.name if obj.spec.model is not None else ""
     if isinstance(obj, ModelJob | ModelService):
-        return (obj.spec.model or "").partition(":")[0]
+        return split_reference(obj.spec.model)[0] if obj.spec.model else ""
     return obj.name

@@ -95,7 +95,7 @@ PHRASES: dict[str, str] = {
     "Forgotten": "what was old was removed",
 }
 
-# What to do, as (words, command). {name}, {noun} (job, service ...), {model} and {log} are of the object.
+# What to do, as (words, command). {name}, {noun} (job, service ...) and {model} are of the object.
 ADVICE: dict[str, tuple[str, str]] = {
     "GateFailed": ("lower the bound of `evaluate`, or train a better version", "shipway models show {model}"),
     "BackOff": ("wait for the next attempt, or read what the last one printed", "shipway logs {noun}/{name}"),

@@ -82,7 +82,7 @@ def _begin(job: ModelJob, seen: Seen, wanted: str, retrain: str, now: datetime) 
     asked_again = retrain != _handled(job)
     if not asked_again and job.spec.cache is not False:
         found = _reusable(job, seen.versions, wanted, now)
-        data: dict[str, Any] = {"generation": job.metadata.generation, "fingerprint": wanted}
+        data: dict[str, Any] = {"fingerprint": wanted}
         if found is not None:
             message = f"job fingerprint seen in {job.spec.model}:{found.number}"
             told = {**data, "model": job.spec.model, "version": found.number, "run": found.run}
@@ -109,7 +109,6 @@ def _start(job: ModelJob, seen: Seen, run: Run, asked_again: bool) -> Decision:
     changed = changes(earlier, seen.components, seen.declared) if earlier is not None else {}
     reason, message = _why_run(job, asked_again, earlier, in_words(changed))
     data = {
-        "generation": job.metadata.generation,
         "run": run.id,
         "attempt": run.attempt,
         "model": job.spec.model,

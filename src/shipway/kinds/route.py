@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -26,6 +26,11 @@ class Backend(Value):
 def shares(backends: Iterable[Backend]) -> dict[str, int]:
     """Percent of the traffic by revision, JSON-ready."""
     return {one.revision: one.weight for one in backends}
+
+
+def shares_in_words(shares: Mapping[str, int] | None) -> str:
+    """``digits-00001 90 %, digits-00002 10 %``."""
+    return ", ".join(f"{name} {percent} %" for name, percent in (shares or {}).items()) or "nobody"
 
 
 class RouteSpec(Value):

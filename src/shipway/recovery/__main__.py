@@ -9,11 +9,12 @@ import argparse
 import json
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from shipway import home, settings
-from shipway.clock import SystemClock
+from shipway.clock import wall
 from shipway.errors import Refused, ShipwayError
 from shipway.recovery.backup import backup
 from shipway.recovery.inspect import inspect
@@ -47,11 +48,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _done(asked: argparse.Namespace, where: Settings) -> dict[str, Any]:
-    now = SystemClock().now()
+    now = wall()
     if asked.act == "backup":  # beside a hub that runs
         return backup(where, asked.file.absolute(), now, secrets=asked.with_secrets)
     if asked.act == "repair" and not where.home.is_dir():
-        return _told(where, yes=False)
+        return _told(where, now, yes=False)
     home.own(where)
     with home.only_hub(where) as alone:
         if not alone:
@@ -59,12 +60,12 @@ def _done(asked: argparse.Namespace, where: Settings) -> dict[str, Any]:
         finish(where, now)
         if asked.act == "restore":
             return restore(where, asked.file.absolute(), now, force=asked.force)
-        return _told(where, yes=asked.yes)
+        return _told(where, now, yes=asked.yes)
 
 
-def _told(where: Settings, *, yes: bool) -> dict[str, Any]:
+def _told(where: Settings, now: datetime, *, yes: bool) -> dict[str, Any]:
     made = plan(inspect(where))
-    aside = repair(where, made, SystemClock().now()) if yes and made.damage else []
+    aside = repair(where, made, now) if yes and made.damage else []
     return {
         "home": str(where.home),
         "damage": made.damage,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+
+from shipway.secrets import KEY, NAME
 
 MANIFEST = "manifest.json"
 FORMAT = 1
 
 # A member of any other name is refused, so no name can lead out of the home.
 _BLOB = re.compile(r"oci/blobs/sha256/([0-9a-f]{64})")
-_SECRET = re.compile(r"secrets/[a-z](?:[-a-z0-9]{0,48}[a-z0-9])?/[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(f"secrets/{NAME.pattern}/{KEY.pattern}")
 _FIXED = frozenset({"store.db", "journal.db", "oci/oci-layout", "oci/index.json"})
 
 
@@ -41,24 +40,3 @@ def wrong(listed: Mapping[str, Content], found: Mapping[str, Content]) -> list[s
             problems.append(f"{name} does not match its digest")
     missing = sorted(_FIXED - found.keys() - listed.keys())
     return problems + [f"{name} is missing" for name in missing]
-
-
-class Hashing(io.RawIOBase):
-    """Reads from a file, and knows what was read."""
-
-    def __init__(self, source: BinaryIO) -> None:
-        super().__init__()
-        self._source = source
-        self._hasher = hashlib.sha256()
-        self._size = 0
-
-    def read(self, size: int = -1, /) -> bytes:
-        chunk = self._source.read(size)
-        self._hasher.update(chunk)
-        self._size += len(chunk)
-        return chunk
-
-    @property
-    def content(self) -> Content:
-        """What was read until now."""
-        return Content(self._hasher.hexdigest(), self._size)

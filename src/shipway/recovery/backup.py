@@ -16,7 +16,8 @@ from typing import Any
 from shipway import __version__
 from shipway.database import salvage
 from shipway.errors import Corrupt, EnvironmentFault, NotFound, Refused
-from shipway.recovery.archive import FORMAT, MANIFEST, Content, Hashing, allowed
+from shipway.oci.digest import HashingReader
+from shipway.recovery.archive import FORMAT, MANIFEST, Content, allowed
 from shipway.settings import Settings
 
 
@@ -87,9 +88,10 @@ def _add(tar: tarfile.TarFile, path: Path, name: str, contents: dict[str, Conten
     if not allowed(name):
         return  # a half-written secret, or what somebody else put there
     with path.open("rb") as file:
-        reader = Hashing(file)
+        reader = HashingReader(file)
         tar.addfile(_member(name, os.fstat(file.fileno()).st_size), reader)
-        contents[name] = reader.content
+        digest, size = reader.finish()
+        contents[name] = Content(digest.hex, size)
     if name.startswith("oci/blobs/") and contents[name].sha256 != path.name:
         raise Corrupt(
             f"the blob {path} is damaged: its bytes have the digest sha256:{contents[name].sha256}",

@@ -55,13 +55,13 @@ def _quarantine(where: Settings, plan: Plan, stamp: str) -> list[str]:
     folder = where.home / f"quarantine-{stamp}"
     folder.mkdir(mode=0o700, exist_ok=True)
     moved = []
-    for one in plan.blobs:
-        blob = layout.blob_path(Digest(one.digest))
-        if blob.exists():
-            moved.append(str(blob.rename(folder / blob.name)))
-        if one.copy is not None:
-            layout.put_blob(one.copy, expected=Digest(one.digest))
-        with layout.edit() as edit:
+    with layout.edit() as edit:
+        for one in plan.blobs:
+            blob = layout.blob_path(Digest(one.digest))
+            if blob.exists():
+                moved.append(str(blob.rename(folder / blob.name)))
+            if one.copy is not None:
+                layout.put_blob(one.copy, expected=Digest(one.digest))
             for tag in one.versions:
                 edit.index = without_version(edit.index, tag)
     return moved

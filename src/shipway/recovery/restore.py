@@ -15,7 +15,8 @@ from typing import Any
 from shipway.database.salvage import trouble
 from shipway.errors import Corrupt, EnvironmentFault, Refused, UserError
 from shipway.journal import sqlite as journal
-from shipway.recovery.archive import FORMAT, MANIFEST, Content, Hashing, allowed, wrong
+from shipway.oci.digest import HashingReader
+from shipway.recovery.archive import FORMAT, MANIFEST, Content, allowed, wrong
 from shipway.settings import Settings
 from shipway.store import sqlite as store
 
@@ -104,19 +105,18 @@ def _unpack(source: Path, folder: Path) -> Mapping[str, Content]:
                     continue
                 path = folder / member.name
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                reader = Hashing(content)  # type: ignore[arg-type]
+                reader = HashingReader(content)  # type: ignore[arg-type]
                 with path.open("xb") as target:
                     shutil.copyfileobj(reader, target)
                 path.chmod(0o600)
-                found[member.name] = reader.content
+                digest, size = reader.finish()
+                found[member.name] = Content(digest.hex, size)
     except FileNotFoundError as error:
         raise UserError(f"there is no file {source}", next_step=_NO_BACKUP) from error
     except tarfile.ReadError as error:
         raise UserError(f"{source} is no backup, or it is cut: {error}", next_step=_NO_BACKUP) from error
     except (EOFError, zlib.error, tarfile.TarError, ValueError) as error:
-        raise Corrupt(
-            f"{source} is damaged: {error}", next_step="Take another backup: nothing was restored."
-        ) from error
+        raise Corrupt(f"{source} is damaged: {error}", next_step=_ANOTHER) from error
     except OSError as error:
         raise EnvironmentFault(f"cannot restore {source}: {error}", next_step="Free space and try again.") from error
     if manifest.get("format") != FORMAT:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from shipway.routing.plan import in_words, plan, table_version
+from shipway.routing.plan import plan, table_version
 
-__all__ = ["in_words", "plan", "table_version"]
+__all__ = ["plan", "table_version"]

@@ -41,11 +41,6 @@ def table_version(table: RoutingTable) -> str:
     return hashlib.sha256(json.dumps(asdict(table), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def in_words(shares: Mapping[str, int]) -> str:
-    """``digits-00001 90 %, digits-00002 10 %``."""
-    return ", ".join(f"{name} {percent} %" for name, percent in shares.items()) or "nobody"
-
-
 def _endpoints(backend: Backend, observed: Mapping[str, Observed]) -> tuple[str, ...]:
     seen = observed.get(backend.revision)
     ready = seen.ready if seen is not None else ()

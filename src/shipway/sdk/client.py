@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 from shipway import hub_process, settings
 from shipway.client import HubClient, call
 from shipway.deploy.applied import followed
-from shipway.deploy.apply import apply_objects, bring, upload_missing
+from shipway.deploy.apply import apply_project, bring
 from shipway.deploy.documents import FRAME, OBJECTS
 from shipway.deploy.follow import follow
 from shipway.deploy.nouns import Noun
@@ -89,8 +89,7 @@ class Client:
         """
         project = self._project(what)
         hub = self._connected()
-        upload_missing(hub, project)
-        return [self._view(one.object) for one in apply_objects(hub, project.objects, {})]
+        return [self._view(one.object) for one in apply_project(hub, project, {})]
 
     def delete(self, kind: Kind, name: str, *, missing_ok: bool = False) -> None:
         """Delete an object; returns when it is gone, and no process of it is left. Raises NotFound, UserError."""
@@ -133,8 +132,8 @@ class Client:
     def wait(self, kind: Kind, name: str, condition: str = "", *, timeout: float | None = None) -> Object:
         """Until the object's condition is true for what was applied last; the object then.
 
-        ``condition`` is by default Complete of a job, RolledOut of a service, Ready of others. Raises WorkloadFailed,
-        with the end of its log, when a job or a rollout failed, and when ``timeout`` seconds are over; NotFound when
+        ``condition`` is by default Complete of a job, RolledOut of a service, Ready of others. Raises WorkloadFailed
+        when a job (with the end of its log) or a rollout failed, and when ``timeout`` seconds are over; NotFound when
         there is no such object or it was deleted, UserError.
         """
         noun, hub = noun_of(kind), self._connected()

@@ -19,7 +19,7 @@ from shipway import hub_process, settings
 from shipway.async_client import AsyncHubClient, call
 from shipway.client import HubClient
 from shipway.deploy.applied import followed
-from shipway.deploy.apply_async import apply_objects, bring, upload_missing
+from shipway.deploy.apply_async import apply_project, bring
 from shipway.deploy.documents import FRAME, OBJECTS
 from shipway.deploy.follow_async import follow
 from shipway.deploy.nouns import Noun
@@ -90,8 +90,7 @@ class AsyncClient:
         """
         project = await self._project(what)
         hub = await self._connected()
-        await upload_missing(hub, project)
-        return [self._view(one.object) for one in await apply_objects(hub, project.objects, {})]
+        return [self._view(one.object) for one in await apply_project(hub, project, {})]
 
     async def delete(self, kind: Kind, name: str, *, missing_ok: bool = False) -> None:
         """Delete an object; returns when it is gone, and no process of it is left. Raises NotFound, UserError."""
@@ -134,8 +133,8 @@ class AsyncClient:
     async def wait(self, kind: Kind, name: str, condition: str = "", *, timeout: float | None = None) -> Object:
         """Until the object's condition is true for what was applied last; the object then.
 
-        ``condition`` is by default Complete of a job, RolledOut of a service, Ready of others. Raises WorkloadFailed,
-        with the end of its log, when a job or a rollout failed, and when ``timeout`` seconds are over; NotFound when
+        ``condition`` is by default Complete of a job, RolledOut of a service, Ready of others. Raises WorkloadFailed
+        when a job (with the end of its log) or a rollout failed, and when ``timeout`` seconds are over; NotFound when
         there is no such object or it was deleted, UserError.
         """
         noun, hub = noun_of(kind), await self._connected()

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shipway.deploy.documents import Key, Object, condition, key_of
+from shipway.deploy.documents import FINAL, Key, Object, condition, key_of
 from shipway.deploy.progress import Failure
 from shipway.deploy.result import failure_text
 from shipway.errors import NotFound, WorkloadFailed
-
-_DEFAULTS = {"ModelJob": "Complete", "ModelService": "RolledOut"}
-_FINAL = ("Complete", "RolledOut")  # False of these stays until something is applied anew
 
 
 def found(kind: str, name: str, objects: Mapping[Key, Object]) -> Object:
@@ -25,7 +22,7 @@ def over(obj: Object, type_: str) -> bool:
     judged = condition(obj, _wanted(obj, type_))
     if judged.get("observedGeneration") != obj["metadata"]["generation"]:
         return False
-    if judged["status"] == "False" and judged["type"] in _FINAL:
+    if judged["status"] == "False" and judged["type"] in FINAL.values():
         tail = obj.get("status", {}).get("tail", "")
         raise WorkloadFailed(failure_text(Failure(key_of(obj), judged["reason"], judged.get("message", ""), tail)))
     return bool(judged["status"] == "True")
@@ -40,4 +37,4 @@ def too_late(obj: Object, type_: str, timeout: float | None) -> WorkloadFailed:
 
 
 def _wanted(obj: Object, type_: str) -> str:
-    return type_ or _DEFAULTS.get(obj["kind"], "Ready")
+    return type_ or FINAL.get(obj["kind"], "Ready")
