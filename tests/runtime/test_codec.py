@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.runtime.errors import BadInput
-from shipway.runtime.server import oip, rows
+from shipway.runtime.server.calls import Call
+from shipway.runtime.server.codec import oip, rows
 from shipway.runtime.signature import Signature, Tensor
 
 ONE = Signature((Tensor("x", "FP64", (-1, 2)),), (Tensor("label", "INT64", (-1,)), Tensor("p", "FP64", (-1, 3))))
@@ -103,7 +104,7 @@ def test_all_inputs_have_the_same_rows() -> None:
 
 
 def test_the_response_is_flat_and_exact() -> None:
-    call = oip.Call({}, id="7")
+    call = Call({}, id="7")
     outputs = {
         "big": np.array([[2**63 - 1]], np.int64),
         "nan": np.array([np.nan, np.inf, 0.1]),
@@ -120,7 +121,7 @@ def test_the_response_is_flat_and_exact() -> None:
             {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["ü"]},
         ],
     }
-    assert "id" not in json.loads(oip.encode(outputs, oip.Call({}), model="m", version="3"))
+    assert "id" not in json.loads(oip.encode(outputs, Call({}), model="m", version="3"))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from shipway.runtime.server import rows
-from shipway.runtime.server.loading import load
-from shipway.runtime.server.model import call
+from shipway.runtime.server.codec import rows
+from shipway.runtime.server.loading.loader import load
+from shipway.runtime.server.loading.model import call
 from shipway.runtime.server.settings import Settings
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

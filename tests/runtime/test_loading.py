@@ -15,10 +15,11 @@ from sklearn.linear_model import LinearRegression
 
 from shipway.runtime.errors import BadInput, ModelRefused
 from shipway.runtime.formats import find, open_model
-from shipway.runtime.server.estimator import estimator_model
-from shipway.runtime.server.loading import load
-from shipway.runtime.server.model import Model, PredictFailed, call
-from shipway.runtime.server.oip import Call
+from shipway.runtime.server.calls import Call
+from shipway.runtime.server.loading.estimator import estimator_model
+from shipway.runtime.server.loading.loader import load
+from shipway.runtime.server.loading.model import Model, call
+from shipway.runtime.server.refusals import Refused
 from shipway.runtime.server.settings import Settings, read
 from shipway.runtime.signature import Signature, Tensor
 from tests.runtime.conftest import Digits, Serve
@@ -92,23 +93,23 @@ def test_what_has_no_predict_is_refused() -> None:
 @pytest.mark.parametrize(
     ("result", "error", "words"),
     [
-        ([1.0, 2.0], PredictFailed, r"'output' has shape \[2\]: its first dimension must be the 1 rows"),
-        (3.0, PredictFailed, "first dimension"),
-        ({"y": [object()]}, PredictFailed, "'y': it holds Python objects"),
-        (None, PredictFailed, "'output'"),
+        ([1.0, 2.0], Refused, r"'output' has shape \[2\]: its first dimension must be the 1 rows"),
+        (3.0, Refused, "first dimension"),
+        ({"y": [object()]}, Refused, "'y': it holds Python objects"),
+        (None, Refused, "'output'"),
         ({"y": [1.0]}, BadInput, "unknown output 'z'; the model gave y"),
     ],
 )
 def test_what_a_model_returns_is_checked(result: object, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
-        call(Model("test", lambda _inputs, _wanted: result), Call({"x": np.zeros(1)}, wanted=("z",)))
+        call(Model("test", lambda _call: result), Call({"x": np.zeros(1)}, wanted=("z",)))
 
 
 def test_user_code_fails_with_its_type_and_text(capsys: pytest.CaptureFixture[str]) -> None:
-    def broken(_inputs: object, _wanted: object) -> object:
+    def broken(_call: Call) -> object:
         raise SystemExit(4)
 
-    with pytest.raises(PredictFailed, match="predict failed: SystemExit: 4"):
+    with pytest.raises(Refused, match="predict failed: SystemExit: 4"):
         call(Model("test", broken), Call({"x": np.zeros(1)}))
     assert "Traceback" in capsys.readouterr().err
 
@@ -120,11 +121,14 @@ def test_a_sample_may_be_an_array() -> None:
 
 def test_settings_are_read_from_the_environment() -> None:
     assert read({}) == Settings()
-    assert read({"PORT": "81", "HOST": "::1", "SHIPWAY_ALLOW_PICKLE": "1", "SHIPWAY_THREADS": "0"}) == Settings(
+    assert read({"PORT": "81", "HOST": "::1", "SHIPWAY_ALLOW_PICKLE": "1"}) == Settings(
         host="::1", port=81, allow_pickle=True
     )
-    with pytest.raises(ModelRefused, match="SHIPWAY_MAX_BODY='64MiB' is not a number"):
-        read({"SHIPWAY_MAX_BODY": "64MiB"})
+    assert read({"SHIPWAY_SERVER": '{"batching": {"maxRows": 8}}'}).server.batching.max_rows == 8
+    with pytest.raises(ModelRefused, match=r"SHIPWAY_SERVER=.*64MiB.*Expected `int`"):
+        read({"SHIPWAY_SERVER": '{"maxBody": "64MiB"}'})
+    with pytest.raises(ModelRefused, match="SHIPWAY_GRPC_PORT='-1' is not a port"):
+        read({"SHIPWAY_GRPC_PORT": "-1"})
     with pytest.raises(ModelRefused, match="nothing to serve"):
         load(Settings())
 

@@ -10,9 +10,9 @@ import pytest
 
 from shipway.runtime.errors import BadInput, ModelRefused
 from shipway.runtime.formats import find, open_model
-from shipway.runtime.server.loading import load
-from shipway.runtime.server.model import Model, call
-from shipway.runtime.server.oip import Call
+from shipway.runtime.server.calls import Call
+from shipway.runtime.server.loading.loader import load
+from shipway.runtime.server.loading.model import Model, call
 from shipway.runtime.server.settings import Settings
 from shipway.runtime.signature import Tensor
 from tests.runtime.conftest import Digits, Serve

@@ -106,9 +106,9 @@ def _check_the_rest(server: Served, digits: Digits) -> None:
 
 def test_a_body_above_the_limit_is_not_read(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text(SLOW)
-    server = serve(None, "p.py:Slow", SHIPWAY_MAX_BODY="1000")
+    server = serve(None, "p.py:Slow", SHIPWAY_SERVER='{"maxBody": 1024}')
     server.wait()
-    assert server.ask("POST", "/predict", b" " * 1001)[0] == 413
+    assert server.ask("POST", "/predict", b" " * 1025)[0] == 413
     with contextlib.closing(server.connect()) as connection:
         connection.request("POST", "/predict", iter([b" " * 600] * 2), encode_chunked=True)
         assert connection.getresponse().status == 413

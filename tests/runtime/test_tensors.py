@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.runtime.errors import BadInput
-from shipway.runtime.server import tensors
+from shipway.runtime.server.codec import tensors
 from shipway.runtime.signature import Signature, Tensor
 
 

@@ -67,6 +67,8 @@ def revision_workload(revision: Revision, replicas: int) -> Workload:
         }
         if template.predictor:
             plain["SHIPWAY_PREDICTOR"] = template.predictor
+        if server := template.server.to_environment():
+            plain["SHIPWAY_SERVER"] = server
         startup = _probe(template.startup, "/v2/health/ready")
         readiness = _probe(template.readiness, "/v2/health/ready")
         liveness = _probe(template.liveness, "/v2/health/live")

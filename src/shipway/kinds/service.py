@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from shipway.kinds.meta import DigestStr, Name, Object, ObjectMeta, Status, Value, described
 from shipway.kinds.parts import EnvVars, Probe, Resources, Source
 from shipway.kinds.quantity import Seconds
+from shipway.kinds.server import Server
 
 RETRY = "shipway.dev/retry"  # annotation: a new value starts a failed revision once more
 
@@ -42,6 +43,7 @@ class RevisionTemplate(Value):
     readiness: Probe = Probe()
     liveness: Probe = Probe(period=5.0, timeout=5.0, failure_threshold=6)
     allow_pickle: bool = False
+    server: Server = Server()  # how Shipway serves the model
     grace_period: Seconds = 20.0
 
 

@@ -20,7 +20,7 @@ class Predictor:
     - It returns an array (the output is then called ``output``, or as the signature says) or a dict of arrays,
       one row for each row of ``x``. Lists will do.
     - It may be ``async def``: then it runs in an event loop of its own, many calls at a time. A plain ``def`` is
-      called from one thread, one call at a time (``SHIPWAY_THREADS`` makes it more).
+      called from one thread, one call at a time (``server.instances`` makes it more).
     - ``shipway.runtime.errors.BadInput`` raised in it answers 400 with its text; any other exception answers 500.
 
     ``signature`` (optional) names inputs with datatype and shape: requests are checked against it at the door,

@@ -1,5 +1,6 @@
-"""The inference server: Open Inference Protocol v2 over HTTP for one model, in one process.
+"""The inference server: Open Inference Protocol v2 over HTTP and gRPC, for the models of one replica.
 
-Two planes: the event loop does HTTP and JSON, one thread (or a loop of its own) runs the model. They meet in
-``engine``. Everything between bytes and arrays is pure (``tensors``, ``oip``, ``rows``, ``routes``).
+Two planes: the event loop does protocols and scheduling, executors run models (in threads of this process, or in worker
+processes). ``http`` -> ``codec`` -> ``repository`` -> ``served`` -> ``engine``. ``codec``, between bytes and arrays, is
+pure.
 """

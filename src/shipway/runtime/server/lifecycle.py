@@ -17,12 +17,14 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from shipway.runtime.errors import ModelRefused
-from shipway.runtime.server.app import App
-from shipway.runtime.server.engine import Engine
-from shipway.runtime.server.loading import load
-from shipway.runtime.server.model import Model
-from shipway.runtime.server.oip import Call
+from shipway.runtime.server.engine.threads import ThreadExecutor
+from shipway.runtime.server.http.app import App
+from shipway.runtime.server.loading.loader import load
+from shipway.runtime.server.observe.metrics import ModelMetrics
+from shipway.runtime.server.repository import Repository
+from shipway.runtime.server.served import ServedModel
 from shipway.runtime.server.settings import Settings, read
+from shipway.runtime.server.state import State
 
 SERVER_FAILED = 1
 MODEL_REFUSED = 3  # docs/contract.md, "End"
@@ -38,7 +40,7 @@ def main() -> NoReturn:
     code, reason = 0, ""
     try:
         settings = read(os.environ)
-        asyncio.run(_serve(settings, Engine(settings.threads)))
+        asyncio.run(_serve(settings))
     except CannotListen as error:
         code, reason = SERVER_FAILED, str(error)
     except ModelRefused as refusal:
@@ -56,15 +58,16 @@ def main() -> NoReturn:
     os._exit(code)
 
 
-async def _serve(settings: Settings, engine: Engine) -> None:
+async def _serve(settings: Settings) -> None:
     """Run until told to stop, then until every request has its answer. Raises CannotListen, ModelRefused."""
     _check_free(settings.host, settings.port)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    app = App(settings, engine)
+    state, metrics = State(), ModelMetrics(settings.model, settings.version)
+    repository = Repository(state, settings.model, settings.version)
     server = Server(
-        app,
+        App(settings, repository, state, metrics),
         settings.host,
         settings.port,
         interface=Interfaces.RSGI,
@@ -73,13 +76,15 @@ async def _serve(settings: Settings, engine: Engine) -> None:
         log_enabled=False,
     )
     serving = asyncio.create_task(server.serve())
-    loading = asyncio.create_task(_bring_up(app, settings, engine))
+    loading = asyncio.create_task(_bring_up(repository, state, metrics, settings))
     serving.add_done_callback(lambda _: stop.set())
     loading.add_done_callback(lambda _: stop.set() if _failure(loading) else None)
     await stop.wait()
     failure = _failure(loading)
     if failure is None:
-        await app.drain()
+        state.drain()
+        await asyncio.sleep(settings.server.drain_delay)
+        await repository.stop()
     server.stop()  # type: ignore[no-untyped-call]
     await serving
     if failure is not None:
@@ -90,36 +95,20 @@ def _failure(task: asyncio.Task[None]) -> BaseException | None:
     return task.exception() if task.done() and not task.cancelled() else None
 
 
-async def _bring_up(app: App, settings: Settings, engine: Engine) -> None:
+async def _bring_up(repository: Repository, state: State, metrics: ModelMetrics, settings: Settings) -> None:
     """Load and warm up. Raises ModelRefused."""
     started = time.monotonic()
-    model = await engine.do(lambda: load(settings))
-    loaded = time.monotonic()
-    model = await _warm_up(model, engine)
-    now = time.monotonic()
-    app.serve(model)
+    executor = ThreadExecutor(lambda: load(settings), settings.server.instances)
+    description = await executor.start()
+    metrics.format = description.format
+    repository.add(ServedModel(settings.model, settings.version, executor, description, metrics))
+    state.loaded()
     print(
-        f"shipway: {settings.model}:{settings.version} ({model.format}) is ready on {settings.host}:{settings.port}, "
-        f"loaded in {loaded - started:.2f} s, warm in {now - loaded:.2f} s",
+        f"shipway: {settings.model}:{settings.version} ({description.format}) is ready on "
+        f"{settings.host}:{settings.port}, loaded and warm in {time.monotonic() - started:.2f} s",
         file=sys.stderr,
         flush=True,
     )
-
-
-async def _warm_up(model: Model, engine: Engine) -> Model:
-    """One call before the first request: lazy imports and caches are paid here, and what cannot predict is
-    found before it gets traffic. Raises ModelRefused."""
-    try:
-        inputs = await engine.do(model.warmup_inputs)
-        if inputs is None:
-            print("shipway: no warm-up call: nothing says what a request looks like", file=sys.stderr)
-            return model
-        answer = await engine.run(model, Call(inputs))
-    except Exception as error:
-        raise ModelRefused(
-            f"the warm-up call failed: {error}; a Predictor may give a better sample in warmup()"
-        ) from error
-    return model.learned(answer.outputs)
 
 
 def _check_free(host: str, port: int) -> None:

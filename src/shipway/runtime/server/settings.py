@@ -1,53 +1,124 @@
-"""What the environment says to the server (docs/contract.md), and three knobs of its own."""
+"""What the environment says to the server (docs/contract.md).
+
+Where to listen and what to serve are variables of the contract. How to serve is one JSON object, ``SHIPWAY_SERVER``:
+the block ``server`` of a ModelService, whose kind has the same fields (tests/runtime/test_settings.py compares them).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
 
 from shipway.runtime.errors import ModelRefused
 
+Isolation = Literal["auto", "thread", "process"]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Seconds = Annotated[float, Meta(ge=0, le=86400)]
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Where to listen, what to serve. ``max_body`` in bytes, ``drain_delay`` in seconds."""
+
+class Block(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A part of the ``server`` block; the names in JSON are camelCase."""
+
+
+class Batching(Block, frozen=True):
+    """``max_rows`` 1 switches batching off. ``max_delay``: how long rows may be held for company, even when an
+    instance is idle; 0 never holds."""
+
+    max_rows: Annotated[int, Meta(ge=1, le=100_000)] = 64
+    max_delay: Seconds = 0.0
+
+
+class PredictionLog(Block, frozen=True):
+    """``sample``: which share of requests is kept, by a hash of the request's id; ``redact``: names of inputs and
+    outputs that are left out; ``max_size``: bytes on disk, the oldest files go first."""
+
+    sample: Fraction = 0.0
+    redact: tuple[str, ...] = ()
+    max_size: Annotated[int, Meta(ge=2**20)] = 256 * 2**20
+
+
+class Server(Block, frozen=True):
+    """How a model is served.
+
+    - ``instances``: calls of the model at a time.
+    - ``queue``: predicted seconds of work that may wait; what would wait longer is refused.
+    - ``request_timeout``: of a request that names none; 0 means none.
+    - ``max_body``: bytes of a request, also after decompression.
+    - ``drain_delay``: seconds between "not ready" and the end of accepting.
+    - ``memory_budget``: bytes that loaded models may take together; 0 means no limit.
+    - ``trace_sample``: share of requests whose trace is exported to ``OTEL_EXPORTER_OTLP_ENDPOINT``.
+    """
+
+    batching: Batching = Batching()
+    instances: Annotated[int, Meta(ge=1, le=256)] = 1
+    isolation: Isolation = "auto"
+    queue: Seconds = 10.0
+    request_timeout: Seconds = 0.0
+    max_body: Annotated[int, Meta(ge=1024)] = 64 * 2**20
+    drain_delay: Seconds = 0.0
+    memory_budget: Annotated[int, Meta(ge=0)] = 0
+    grpc: bool = False
+    access_log: bool = False
+    prediction_log: PredictionLog = PredictionLog()
+    trace_sample: Fraction = 0.0
+
+
+class Settings(Struct, frozen=True):
+    """Where to listen, what to serve, and how."""
 
     host: str = "127.0.0.1"
     port: int = 8080
+    grpc_port: int = 0  # 0: no gRPC
     model_dir: Path | None = None
+    models_dir: Path | None = None  # a repository: NAME/VERSION/files
     model: str = "model"
     version: str = "1"
     predictor: str | None = None
     allow_pickle: bool = False
-    max_body: int = 64 * 2**20  # SHIPWAY_MAX_BODY
-    threads: int = 1  # SHIPWAY_THREADS: calls of the model at a time; more than one needs a thread-safe model
-    drain_delay: float = 0.0  # SHIPWAY_DRAIN_DELAY: from "not ready" to "finish and go", for slow load balancers
+    admin_key: str = ""  # without one, models are not loaded and unloaded over the network
+    data_dir: Path | None = None  # where the prediction log may write
+    server: Server = Server()
+
+
+_SERVER = msgspec.json.Decoder(Server)
 
 
 def read(environ: Mapping[str, str]) -> Settings:
-    """The settings of this replica. Raises ModelRefused for a knob that is no number."""
-    model_dir = environ.get("SHIPWAY_MODEL_DIR")
+    """The settings of this replica. Raises ModelRefused, naming the variable and what is wrong with it."""
     return Settings(
         host=environ.get("HOST") or "127.0.0.1",
-        port=int(_number(environ, "PORT", 8080)),
-        model_dir=Path(model_dir) if model_dir else None,
+        port=_port(environ, "PORT", 8080),
+        grpc_port=_port(environ, "SHIPWAY_GRPC_PORT", 0),
+        model_dir=_folder(environ, "SHIPWAY_MODEL_DIR"),
+        models_dir=_folder(environ, "SHIPWAY_MODELS_DIR"),
         model=environ.get("SHIPWAY_MODEL_NAME") or "model",
         version=environ.get("SHIPWAY_MODEL_VERSION") or "1",
         predictor=environ.get("SHIPWAY_PREDICTOR") or None,
         allow_pickle=environ.get("SHIPWAY_ALLOW_PICKLE") == "1",
-        max_body=int(_number(environ, "SHIPWAY_MAX_BODY", 64 * 2**20)),
-        threads=max(1, int(_number(environ, "SHIPWAY_THREADS", 1))),
-        drain_delay=_number(environ, "SHIPWAY_DRAIN_DELAY", 0.0),
+        admin_key=environ.get("SHIPWAY_ADMIN_KEY") or "",
+        data_dir=_folder(environ, "SHIPWAY_DATA_DIR"),
+        server=_server(environ.get("SHIPWAY_SERVER") or "{}"),
     )
 
 
-def _number(environ: Mapping[str, str], name: str, default: float) -> float:
-    text = environ.get(name) or str(default)
+def _server(text: str) -> Server:
     try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise ModelRefused(f"{name}={text!r} is not a number from 0 up")
-    return value
+        return _SERVER.decode(text)
+    except msgspec.DecodeError as error:
+        raise ModelRefused(f"SHIPWAY_SERVER={text!r}: {error}") from error
+
+
+def _folder(environ: Mapping[str, str], name: str) -> Path | None:
+    value = environ.get(name)
+    return Path(value) if value else None
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise ModelRefused(f"{name}={text!r} is not a port from 0 to 65535")
+    return int(text)

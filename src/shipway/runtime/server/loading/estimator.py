@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from shipway.runtime.errors import BadInput, ModelRefused
-from shipway.runtime.server.model import Model
-from shipway.runtime.server.tensors import Array
+from shipway.runtime.server.calls import Array, Call
+from shipway.runtime.server.loading.model import Model
 from shipway.runtime.signature import Signature, Tensor
 
 _INPUT = "input"
@@ -29,12 +29,12 @@ def estimator_model(estimator: Any, file: str) -> Model:
     methods = _methods(estimator)
     table = _table(estimator)
 
-    def function(given: Mapping[str, Array], wanted: tuple[str, ...]) -> dict[str, Any]:
-        if len(given) != 1:
-            raise BadInput(f"one input is expected, got {', '.join(given)}")
-        x = table(next(iter(given.values())))
+    def function(call: Call) -> dict[str, Any]:
+        if len(call.inputs) != 1:
+            raise BadInput(f"one input is expected, got {', '.join(call.inputs)}")
+        x = table(next(iter(call.inputs.values())))
         try:
-            return {name: method(x) for name, method in methods.items() if not wanted or name in wanted}
+            return {name: method(x) for name, method in methods.items() if not call.wanted or name in call.wanted}
         except ValueError as error:  # types and shapes were checked: it dislikes the values (NaN, no rows)
             raise BadInput(f"{type(estimator).__name__}: {str(error).partition(chr(10))[0]}") from error
 

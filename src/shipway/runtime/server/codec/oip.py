@@ -6,14 +6,14 @@ Source: Open Inference Protocol v2, "Inference Request JSON Object" and "Inferen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from shipway.runtime.errors import BadInput
-from shipway.runtime.server.tensors import DTYPES, Array, datatype_of, shaped, widen
+from shipway.runtime.server.calls import Array, Call
+from shipway.runtime.server.codec.tensors import DTYPES, datatype_of, shaped, widen
 from shipway.runtime.signature import Signature, Tensor
 
 Parameters = dict[str, str | int | float | bool]
@@ -45,15 +45,6 @@ class InferRequest(Struct):
     parameters: Parameters = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request as the model sees it. ``wanted`` are names of outputs; none means all."""
-
-    inputs: Mapping[str, Array]
-    wanted: tuple[str, ...] = ()
-    id: str | None = None
-
-
 _DECODER = msgspec.json.Decoder(InferRequest)
 _ENCODER = msgspec.json.Encoder()  # NaN and infinity become null: JSON has no other form
 
@@ -68,6 +59,7 @@ def decode(body: bytes, signature: Signature) -> Call:
         return Call(
             inputs=_arrays(request.inputs, signature),
             wanted=_wanted(request.outputs, signature),
+            parameters=request.parameters,
             id=request.id,
         )
     except (ValueError, RecursionError) as error:  # BadInput and msgspec's errors are ValueErrors

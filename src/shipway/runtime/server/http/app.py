@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 import sys
 import time
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Protocol
 
 import msgspec
 
 from shipway import __version__
 from shipway.runtime.errors import BadInput
-from shipway.runtime.server import oip, rows
-from shipway.runtime.server.engine import Engine
-from shipway.runtime.server.metrics import CONTENT_TYPE, Metrics
-from shipway.runtime.server.model import Model, PredictFailed
-from shipway.runtime.server.routes import Action, HttpError, router_for
+from shipway.runtime.server.codec import oip, rows
+from shipway.runtime.server.http.routes import Action, HttpError, find
+from shipway.runtime.server.observe.metrics import CONTENT_TYPE, ModelMetrics
+from shipway.runtime.server.refusals import Refused
+from shipway.runtime.server.repository import Repository
+from shipway.runtime.server.served import ServedModel
 from shipway.runtime.server.settings import Settings
+from shipway.runtime.server.state import Phase, State
 
 Headers = list[tuple[str, str]]
 
 _JSON = ("content-type", "application/json")
-
-
-class State(Enum):
-    """Where the replica stands in its life; the value is said to callers."""
-
-    LOADING = "the model is being loaded"
-    READY = "ready"
-    DRAINING = "this replica is shutting down"
 
 
 class Incoming(Protocol):
@@ -70,112 +63,107 @@ class Reply:
 
 
 class App:
-    """The server's state and its one entry, :meth:`__rsgi__`."""
+    """HTTP's entry to the server: :meth:`__rsgi__` is called for every request, on the event loop."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
-        self.state = State.LOADING
-        self.model: Model | None = None
-        self.metrics = Metrics(settings.model, settings.version)
-        self._settings = settings
-        self._engine = engine
-        self._router = router_for(settings.model, settings.version)
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    def serve(self, model: Model) -> None:
-        """The model is loaded and warm: requests may come."""
-        self.model = model
-        if self.state is State.LOADING:
-            self.state = State.READY
-
-    async def drain(self) -> None:
-        """Say "not ready" from now on, and return when every request has its answer."""
-        self.state = State.DRAINING
-        await asyncio.sleep(self._settings.drain_delay)
-        await self._idle.wait()
+    def __init__(self, settings: Settings, repository: Repository, state: State, metrics: ModelMetrics) -> None:
+        self._limit = settings.server.max_body
+        self._model = settings.model  # of paths that name none
+        self._repository = repository
+        self._state = state
+        self._metrics = metrics
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         try:
             reply = await self._reply(scope, exchange)
         except HttpError as error:
             reply = _error(error)
+        except Refused as refusal:
+            reply = _error(_http(refusal))
         except Exception as error:  # a bug of ours; the caller still gets an answer
             traceback.print_exception(error, file=sys.stderr)
             reply = _error(HttpError(500, f"the server failed: {type(error).__name__}"))
         headers = list(reply.headers)
-        if self.state is State.DRAINING and scope.http_version.startswith("1"):
+        if self._state.phase is Phase.DRAINING and scope.http_version.startswith("1"):
             headers.append(("connection", "close"))
         exchange.response_bytes(reply.status, headers, reply.body)
 
     async def _reply(self, scope: Scope, exchange: Exchange) -> Reply:
-        action = self._router.find(scope.method, scope.path)
-        match action:
+        target = find(scope.method, scope.path)
+        name = target.model or self._model
+        match target.action:
             case Action.INFER | Action.PREDICT:
-                return await self._counted(action, scope, exchange)
+                served = await self._repository.acquire(name, target.version)
+                try:
+                    return await self._counted(served, target.action, scope, exchange)
+                finally:
+                    served.release()
             case Action.LIVE:
                 return _json({"live": True})
-            case Action.READY | Action.MODEL_READY:
-                ready = self.state is State.READY
-                body = {"name": self._settings.model, "live": True, "ready": ready}
-                return _json(body if ready else body | {"error": self.state.value}, 200 if ready else 503)
+            case Action.READY:
+                return self._readiness(name, ready=self._state.ready)
+            case Action.MODEL_READY:
+                return self._readiness(name, ready=self._repository.is_ready(name, target.version))
             case Action.SERVER:
                 return _json({"name": "shipway", "version": __version__, "extensions": []})
             case Action.MODEL:
-                return _json(self._metadata(self._loaded()))
+                return await self._metadata(name, target.version)
             case Action.METRICS:
-                format_ = self.model.format if self.model else ""
-                text = self.metrics.render(ready=self.state is State.READY, format=format_)
+                text = self._metrics.render(ready=self._state.ready)
                 return Reply(text.encode(), headers=(("content-type", CONTENT_TYPE),))
 
-    async def _counted(self, action: Action, scope: Scope, exchange: Exchange) -> Reply:
+    def _readiness(self, name: str, *, ready: bool) -> Reply:
+        body = {"name": name, "live": True, "ready": ready}
+        return _json(body if ready else body | {"error": self._state.phase.value}, 200 if ready else 503)
+
+    async def _counted(self, served: ServedModel, action: Action, scope: Scope, exchange: Exchange) -> Reply:
         started = time.perf_counter()
         status = 500
-        self.metrics.in_flight += 1
-        self._idle.clear()
+        served.metrics.in_flight += 1
         try:
-            reply = await self._inference(action, scope, exchange)
+            reply = await self._inference(served, action, scope, exchange)
             status = reply.status
             return reply
         except HttpError as error:
             status = error.status
             raise
+        except Refused as refusal:
+            status = refusal.reason.value.http
+            raise
         finally:
-            self.metrics.in_flight -= 1
-            self.metrics.answered(status, time.perf_counter() - started)
-            if not self.metrics.in_flight:
-                self._idle.set()
+            served.metrics.in_flight -= 1
+            served.metrics.answered(status, time.perf_counter() - started)
 
-    async def _inference(self, action: Action, scope: Scope, exchange: Exchange) -> Reply:
-        model = self._loaded()
+    async def _inference(self, served: ServedModel, action: Action, scope: Scope, exchange: Exchange) -> Reply:
         _refuse_encodings(scope.headers)
-        body = await _read(scope.headers, exchange, self._settings.max_body)
+        body = await _read(scope.headers, exchange, self._limit)
         codec = oip if action is Action.INFER else rows
         try:
-            request = codec.decode(body, model.signature)
-            answer = await self._engine.run(model, request)
+            call = codec.decode(body, served.signature)
+            answer = await served.infer(call)
         except BadInput as error:
             raise HttpError(400, str(error)) from error
-        except PredictFailed as error:
-            raise HttpError(500, str(error)) from error
-        self.metrics.computed(answer.rows, answer.seconds)
         if action is Action.PREDICT:
             return Reply(rows.encode(answer.outputs))
-        return Reply(oip.encode(answer.outputs, request, model=self._settings.model, version=self._settings.version))
+        return Reply(oip.encode(answer.outputs, call, model=served.name, version=served.version))
 
-    def _loaded(self) -> Model:
-        if self.model is None:
-            message = f"model {self._settings.model!r} is not ready: {self.state.value}"
-            raise HttpError(503, message, (("retry-after", "1"),))
-        return self.model
+    async def _metadata(self, name: str, version: str | None) -> Reply:
+        served = await self._repository.acquire(name, version)
+        served.release()
+        return _json(
+            {
+                "name": name,
+                "versions": self._repository.versions(name),
+                "platform": served.description.format,
+                "inputs": [one.to_json() for one in served.signature.inputs],
+                "outputs": [one.to_json() for one in served.signature.outputs],
+            }
+        )
 
-    def _metadata(self, model: Model) -> dict[str, Any]:
-        return {
-            "name": self._settings.model,
-            "versions": [self._settings.version],
-            "platform": model.format,
-            "inputs": [one.to_json() for one in model.signature.inputs],
-            "outputs": [one.to_json() for one in model.signature.outputs],
-        }
+
+def _http(refusal: Refused) -> HttpError:
+    retry = refusal.retry_after
+    headers = () if retry is None else (("retry-after", str(math.ceil(retry))),)
+    return HttpError(refusal.reason.value.http, refusal.message, headers)
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Reply:
@@ -196,7 +184,7 @@ def _refuse_encodings(headers: Incoming) -> None:
 
 async def _read(headers: Incoming, exchange: Exchange, limit: int) -> bytes:
     """The body, never more than ``limit`` bytes of it in memory. Raises HttpError 413."""
-    too_large = HttpError(413, f"the body is larger than {limit} bytes (SHIPWAY_MAX_BODY)")
+    too_large = HttpError(413, f"the body is larger than {limit} bytes (maxBody in the service's server block)")
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > limit:
         raise too_large

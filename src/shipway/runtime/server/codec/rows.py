@@ -13,8 +13,9 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from shipway.runtime.errors import BadInput
-from shipway.runtime.server.oip import Call, check_names, check_rows
-from shipway.runtime.server.tensors import Array, json_depth, parse
+from shipway.runtime.server.calls import Array, Call
+from shipway.runtime.server.codec.oip import check_names, check_rows
+from shipway.runtime.server.codec.tensors import json_depth, parse
 from shipway.runtime.signature import Signature, Tensor
 
 

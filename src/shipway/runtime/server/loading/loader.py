@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
-from collections.abc import Mapping
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ from typing import Any
 from shipway.runtime.errors import ModelRefused
 from shipway.runtime.formats import find, open_model
 from shipway.runtime.predictor import Predictor
-from shipway.runtime.server.estimator import estimator_model
-from shipway.runtime.server.model import Model
-from shipway.runtime.server.session import session_model
+from shipway.runtime.server.calls import Call
+from shipway.runtime.server.loading.estimator import estimator_model
+from shipway.runtime.server.loading.model import Model
+from shipway.runtime.server.loading.session import session_model
 from shipway.runtime.server.settings import Settings
-from shipway.runtime.server.tensors import Array
 from shipway.runtime.signature import Signature
 
 
@@ -48,9 +47,9 @@ def _from_predictor(reference: str, model_dir: Path | None) -> Model:
     if not isinstance(signature, Signature):
         raise ModelRefused(f"{reference}: signature must be a Signature, got {type(signature).__name__}")
 
-    def function(inputs: Mapping[str, Array], _wanted: tuple[str, ...]) -> Any:
-        several = len(signature.inputs) > 1 or len(inputs) > 1
-        return predictor.predict(dict(inputs) if several else next(iter(inputs.values())))
+    def function(call: Call) -> Any:
+        several = len(signature.inputs) > 1 or len(call.inputs) > 1
+        return predictor.predict(dict(call.inputs) if several else next(iter(call.inputs.values())))
 
     return Model(
         format="shipway-predictor",

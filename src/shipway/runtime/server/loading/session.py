@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from shipway.runtime.errors import BadInput, ModelRefused
-from shipway.runtime.server.model import Model
-from shipway.runtime.server.tensors import Array
+from shipway.runtime.server.calls import Call
+from shipway.runtime.server.loading.model import Model
 from shipway.runtime.signature import Signature, Tensor
 
 _DATATYPES = {
@@ -38,10 +37,10 @@ def session_model(session: Any, file: str) -> Model:
     )
     every = tuple(one.name for one in signature.outputs)
 
-    def function(inputs: Mapping[str, Array], wanted: tuple[str, ...]) -> dict[str, Any]:
-        names = wanted or every
+    def function(call: Call) -> dict[str, Any]:
+        names = call.wanted or every
         try:
-            return dict(zip(names, session.run(list(names), dict(inputs)), strict=True))
+            return dict(zip(names, session.run(list(names), dict(call.inputs)), strict=True))
         except Exception as error:  # onnxruntime's classes live in its extension module: told apart by name
             if type(error).__name__ == "InvalidArgument":
                 raise BadInput(str(error)) from error

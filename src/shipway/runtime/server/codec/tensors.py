@@ -14,12 +14,10 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
 from shipway.runtime.errors import BadInput
+from shipway.runtime.server.calls import Array
 from shipway.runtime.signature import Tensor
-
-Array = NDArray[Any]
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),

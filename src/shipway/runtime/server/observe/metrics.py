@@ -14,11 +14,12 @@ _BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 
 
 @dataclass(slots=True)
-class Metrics:
-    """Counts of inference requests; probes and metadata are not counted. All times are seconds."""
+class ModelMetrics:
+    """Counts of inference requests of one version; probes and metadata are not counted. All times are seconds."""
 
     model: str
     version: str
+    format: str = ""
     in_flight: int = 0
     _codes: Counter[int] = field(default_factory=Counter)
     _buckets: list[int] = field(default_factory=lambda: [0] * (len(_BOUNDS) + 1))
@@ -39,7 +40,7 @@ class Metrics:
         self._compute_calls += 1
         self._compute_seconds += seconds
 
-    def render(self, *, ready: bool, format: str) -> str:
+    def render(self, *, ready: bool) -> str:
         """All of it, as text."""
         labels = f'model="{_escaped(self.model)}",version="{_escaped(self.version)}"'
         lines: list[str] = []
@@ -49,7 +50,7 @@ class Metrics:
             lines.append(f"# TYPE shipway_{name} {kind}")
             lines.extend(f"shipway_{name}{suffix}{{{labels}{more}}} {value:.17g}" for suffix, more, value in samples)
 
-        family("model_info", "gauge", "The model that is served.", ("", f',format="{_escaped(format)}"', 1))
+        family("model_info", "gauge", "The model that is served.", ("", f',format="{_escaped(self.format)}"', 1))
         family("ready", "gauge", "1 when the model takes requests.", ("", "", int(ready)))
         family(
             "requests_total",

@@ -11,16 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shipway.runtime.errors import BadInput
-from shipway.runtime.server.oip import Call
-from shipway.runtime.server.tensors import Array, datatype_of, presentable, zeros
+from shipway.runtime.server.calls import Answer, Array, Call
+from shipway.runtime.server.codec.tensors import datatype_of, presentable, zeros
+from shipway.runtime.server.refusals import Reason, Refused
 from shipway.runtime.signature import Signature, Tensor
 
-# Inputs by name, names of the wanted outputs (none: all) -> one array, or arrays by name; or an awaitable of that.
-Function = Callable[[Mapping[str, Array], tuple[str, ...]], Any]
-
-
-class PredictFailed(Exception):
-    """The model's own code failed; the text is fit for the caller."""
+# One array, or arrays by name; an awaitable of that; or a generator (plain or asynchronous) of that.
+Function = Callable[[Call], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +29,7 @@ class Model:
     signature: Signature = field(default_factory=Signature)
     sample: Callable[[], Any] = lambda: None  # for the warm-up: inputs by name, one array, or None
     is_async: bool = False
+    streams: bool = False
 
     def warmup_inputs(self) -> Mapping[str, Array] | None:
         """What the warm-up call is made with; None when nothing can be made up."""
@@ -54,20 +52,11 @@ class Model:
         return replace(self, signature=replace(self.signature, outputs=tensors))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Outputs of one call, and the seconds that the model took."""
-
-    outputs: dict[str, Array]
-    rows: int
-    seconds: float
-
-
 def call(model: Model, request: Call) -> Answer:
-    """Call a model whose function is plain. Raises BadInput, PredictFailed."""
+    """Call a model whose function is plain. Raises BadInput, Refused."""
     started = time.perf_counter()
     try:
-        result = model.function(request.inputs, request.wanted)
+        result = model.function(request)
     except BadInput:
         raise
     except (Exception, SystemExit) as error:
@@ -76,10 +65,10 @@ def call(model: Model, request: Call) -> Answer:
 
 
 async def call_async(model: Model, request: Call) -> Answer:
-    """Call a model whose function gives an awaitable. Raises BadInput, PredictFailed."""
+    """Call a model whose function gives an awaitable. Raises BadInput, Refused."""
     started = time.perf_counter()
     try:
-        result: Awaitable[Any] = model.function(request.inputs, request.wanted)
+        result: Awaitable[Any] = model.function(request)
         value = await result
     except BadInput:
         raise
@@ -88,20 +77,21 @@ async def call_async(model: Model, request: Call) -> Answer:
     return _answer(model, request, value, time.perf_counter() - started)
 
 
-def _failed(error: BaseException) -> PredictFailed:
+def _failed(error: BaseException) -> Refused:
     traceback.print_exception(error, file=sys.stderr)
-    return PredictFailed(f"predict failed: {type(error).__name__}: {error}")
+    return Refused(Reason.FAILED, f"predict failed: {type(error).__name__}: {error}")
 
 
 def _answer(model: Model, request: Call, result: Any, seconds: float) -> Answer:
-    rows = next((array.shape[0] for array in request.inputs.values() if array.ndim), 1)
+    rows = request.rows
     outputs = _named(model.signature, result)
     if model.signature.batched:
         for name, array in outputs.items():
             if array.shape[:1] != (rows,):
-                raise PredictFailed(
+                raise Refused(
+                    Reason.FAILED,
                     f"output {name!r} has shape {list(array.shape)}: its first dimension must be "
-                    f"the {rows} rows of the request"
+                    f"the {rows} rows of the request",
                 )
     missing = [name for name in request.wanted if name not in outputs]
     if missing:
@@ -112,7 +102,7 @@ def _answer(model: Model, request: Call, result: Any, seconds: float) -> Answer:
 
 def _named(signature: Signature, result: Any) -> dict[str, Array]:
     if inspect.isawaitable(result):
-        raise PredictFailed("predict returned an awaitable: write it as `async def predict`")
+        raise Refused(Reason.FAILED, "predict returned an awaitable: write it as `async def predict`")
     if not isinstance(result, Mapping):
         declared = signature.outputs
         result = {declared[0].name if len(declared) == 1 else "output": result}
@@ -121,5 +111,5 @@ def _named(signature: Signature, result: Any) -> dict[str, Array]:
         try:
             outputs[str(name)] = presentable(value)
         except TypeError as error:
-            raise PredictFailed(f"output {name!r}: {error}") from error
+            raise Refused(Reason.FAILED, f"output {name!r}: {error}") from error
     return outputs

@@ -1,0 +1,57 @@
+"""The seam between scheduling and running: what runs a model's calls, wherever that is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from shipway.runtime.server.calls import Answer, Array, Call
+from shipway.runtime.signature import Signature
+
+Done = Callable[[Answer | Exception], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is known of a loaded model without having it: it may live in another process.
+
+    ``concurrent``: many calls at a time run in one event loop (``async def predict``); ``streams``: a call gives a
+    sequence of outputs (a generator). Neither kind is batched.
+    """
+
+    format: str  # as the protocol's ``platform``
+    signature: Signature = field(default_factory=Signature)
+    concurrent: bool = False
+    streams: bool = False
+
+    @property
+    def batchable(self) -> bool:
+        """Whether rows of several requests may go to the model together."""
+        return self.signature.batched and not self.concurrent and not self.streams
+
+
+class Executor(Protocol):
+    """Runs calls of one version of one model. All methods are called on the event loop, and none blocks it."""
+
+    async def start(self) -> Description:
+        """Load and warm up. Raises ModelRefused."""
+
+    @property
+    def idle(self) -> int:
+        """How many calls it can begin now. It changes at ``run``, before ``done`` is called, and when a worker process
+        dies or comes back; then the function given to ``on_idle`` is called."""
+
+    def on_idle(self, wake: Callable[[], None]) -> None:
+        """Whom to call, on the event loop, when something became idle otherwise than by ``done``."""
+
+    def run(self, call: Call, done: Done) -> None:
+        """Begin a call (``idle`` must be above 0); ``done`` is called once, on the event loop, with the answer or with
+        BadInput (the input's fault) or Refused: FAILED (the model's), UNAVAILABLE (the worker died)."""
+
+    def stream(self, call: Call) -> AsyncIterator[Mapping[str, Array]]:
+        """The outputs of a model that streams, one mapping an event. The model's generator is asked for the next when
+        the one before was taken, and is closed when the iterator is. Raises as ``run`` says."""
+
+    async def stop(self) -> None:
+        """End what it started; calls under way may be lost: the scheduler waits for them first."""

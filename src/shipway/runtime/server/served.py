@@ -1,0 +1,66 @@
+"""One version of one model that is loaded and takes calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from shipway.runtime.server.calls import Answer, Array, Call
+from shipway.runtime.server.engine.executor import Description, Executor
+from shipway.runtime.server.engine.scheduler import Scheduler
+from shipway.runtime.server.observe.metrics import ModelMetrics
+from shipway.runtime.signature import Signature
+
+
+class ServedModel:
+    """What the repository hands out, and both protocols call.
+
+    Whoever got it from :meth:`Repository.acquire` calls :meth:`release` when its request is answered: a version that is
+    replaced ends when nobody holds it any more.
+    """
+
+    def __init__(
+        self, name: str, version: str, executor: Executor, description: Description, metrics: ModelMetrics
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.description = description
+        self.metrics = metrics
+        self._executor = executor
+        self._scheduler = Scheduler(executor, description)
+        self._held = 0
+        self._free = asyncio.Event()
+        self._free.set()
+
+    @property
+    def signature(self) -> Signature:
+        """What requests are checked against."""
+        return self.description.signature
+
+    def hold(self) -> ServedModel:
+        """One more request uses it."""
+        self._held += 1
+        self._free.clear()
+        return self
+
+    def release(self) -> None:
+        """The inverse of :meth:`hold`."""
+        self._held -= 1
+        if not self._held:
+            self._free.set()
+
+    async def infer(self, call: Call) -> Answer:
+        """The answer. Raises BadInput, Refused. To cancel it is to take the call back."""
+        answer = await self._scheduler.infer(call)
+        self.metrics.computed(answer.rows, answer.seconds)
+        return answer
+
+    def stream(self, call: Call) -> AsyncIterator[Mapping[str, Array]]:
+        """The outputs, one after another. Raises BadInput, Refused."""
+        return self._executor.stream(call)
+
+    async def stop(self) -> None:
+        """Return when nobody holds it and what it had started has ended."""
+        await self._free.wait()
+        self._scheduler.close()
+        await self._executor.stop()

@@ -1,0 +1,34 @@
+"""Where a replica stands in its life; both protocols tell it to whoever asks for its health."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Phase(Enum):
+    """The value is said to callers."""
+
+    LOADING = "the model is being loaded"
+    READY = "ready"
+    DRAINING = "this replica is shutting down"
+
+
+class State:
+    """The phase now. Goes forward only."""
+
+    def __init__(self) -> None:
+        self.phase = Phase.LOADING
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests should be sent here."""
+        return self.phase is Phase.READY
+
+    def loaded(self) -> None:
+        """What must be there at the start is loaded and warm."""
+        if self.phase is Phase.LOADING:
+            self.phase = Phase.READY
+
+    def drain(self) -> None:
+        """The end has begun."""
+        self.phase = Phase.DRAINING
