@@ -13,15 +13,17 @@ import time
 import traceback
 from typing import NoReturn
 
+import msgspec
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from shipway.runtime.errors import ModelRefused
+from shipway.runtime.server.catalog import Place, catalog
 from shipway.runtime.server.engine.threads import ThreadExecutor
 from shipway.runtime.server.http.app import App
 from shipway.runtime.server.loading.loader import load
 from shipway.runtime.server.observe.metrics import ModelMetrics
-from shipway.runtime.server.repository import Repository
+from shipway.runtime.server.repository import Open, Repository
 from shipway.runtime.server.served import ServedModel
 from shipway.runtime.server.settings import Settings, read
 from shipway.runtime.server.state import State
@@ -65,7 +67,8 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     state, metrics = State(), ModelMetrics(settings.model, settings.version)
-    repository = Repository(state, settings.model, settings.version)
+    opener = _opener(settings, metrics)
+    repository = Repository(state, lambda: catalog(settings), opener, settings.server.memory_budget)
     server = Server(
         App(settings, repository, state, metrics),
         settings.host,
@@ -76,7 +79,7 @@ async def _serve(settings: Settings) -> None:
         log_enabled=False,
     )
     serving = asyncio.create_task(server.serve())
-    loading = asyncio.create_task(_bring_up(repository, state, metrics, settings))
+    loading = asyncio.create_task(_bring_up(repository, settings))
     serving.add_done_callback(lambda _: stop.set())
     loading.add_done_callback(lambda _: stop.set() if _failure(loading) else None)
     await stop.wait()
@@ -95,20 +98,30 @@ def _failure(task: asyncio.Task[None]) -> BaseException | None:
     return task.exception() if task.done() and not task.cancelled() else None
 
 
-async def _bring_up(repository: Repository, state: State, metrics: ModelMetrics, settings: Settings) -> None:
+async def _bring_up(repository: Repository, settings: Settings) -> None:
     """Load and warm up. Raises ModelRefused."""
     started = time.monotonic()
-    executor = ThreadExecutor(lambda: load(settings), settings.server.instances)
-    description = await executor.start()
-    metrics.format = description.format
-    repository.add(ServedModel(settings.model, settings.version, executor, description, metrics))
-    state.loaded()
+    await repository.start()
+    models = ", ".join(f"{one.name}:{one.version} ({one.description.format})" for one in repository.served())
     print(
-        f"shipway: {settings.model}:{settings.version} ({description.format}) is ready on "
-        f"{settings.host}:{settings.port}, loaded and warm in {time.monotonic() - started:.2f} s",
+        f"shipway: {models or 'no model yet'} is ready on {settings.host}:{settings.port}, "
+        f"loaded and warm in {time.monotonic() - started:.2f} s",
         file=sys.stderr,
         flush=True,
     )
+
+
+def _opener(settings: Settings, metrics: ModelMetrics) -> Open:
+    """How a version is loaded: in the threads of this process, or in processes of its own."""
+
+    async def open_(place: Place) -> ServedModel:
+        own = msgspec.structs.replace(settings, model=place.name, version=place.version, model_dir=place.folder)
+        executor = ThreadExecutor(lambda: load(own), own.server.instances)
+        description = await executor.start()
+        metrics.format = description.format
+        return ServedModel(place.name, place.version, executor, description, metrics)
+
+    return open_
 
 
 def _check_free(host: str, port: int) -> None:

@@ -28,6 +28,8 @@ class ServedModel:
         self.metrics = metrics
         self._executor = executor
         self._scheduler = Scheduler(executor, description)
+        self.size = 0  # bytes that it takes, as far as known
+        self.used = 0  # when it was used last, as a count that grows
         self._held = 0
         self._free = asyncio.Event()
         self._free.set()
@@ -36,6 +38,11 @@ class ServedModel:
     def signature(self) -> Signature:
         """What requests are checked against."""
         return self.description.signature
+
+    @property
+    def held(self) -> bool:
+        """Whether any request uses it now."""
+        return self._held > 0
 
     def hold(self) -> ServedModel:
         """One more request uses it."""
