@@ -28,8 +28,11 @@ class Instant:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.stopped = False
+        self._stopped = False
         self.idle = 1
+
+    def has_stopped(self) -> bool:
+        return self._stopped
 
     async def start(self) -> Description:
         return Description("test")
@@ -43,7 +46,7 @@ class Instant:
         raise NotImplementedError
 
     async def stop(self) -> None:
-        self.stopped = True
+        self._stopped = True
 
 
 class World:
@@ -145,10 +148,10 @@ def test_a_new_version_takes_over_while_the_old_one_answers_what_it_has() -> Non
         await loading
         assert await world.ask("cats") == "cats:2"
         assert (await holder.infer(Call({}))).outputs["text"][0] == "cats:1", "who had the old one keeps it"
-        assert not world.executors["cats:1"].stopped
+        assert not world.executors["cats:1"].has_stopped()
         holder.release()
         await asyncio.sleep(0.01)
-        assert world.executors["cats:1"].stopped
+        assert world.executors["cats:1"].has_stopped()
         assert [row["state"] for row in world.repository.index()] == ["READY", "UNAVAILABLE"]
 
     run(test())
@@ -212,7 +215,7 @@ def test_a_budget_loads_on_demand_and_the_least_recently_used_leaves() -> None:
         for name in ("a", "b", "a", "c"):
             assert await world.ask(name) == f"{name}:1"
         assert {one.name for one in world.repository.served()} == {"a", "c"}
-        assert world.executors["b:1"].stopped
+        assert world.executors["b:1"].has_stopped()
         with pytest.raises(Refused, match="huge:1 takes 11811160064 bytes at least, and memoryBudget is"):
             await world.ask("huge")
         assert {one.name for one in world.repository.served()} == {"a", "c"}, "nobody leaves for what cannot fit"
@@ -262,7 +265,7 @@ def test_the_end_waits_for_requests() -> None:
         assert not end.done()
         held.release()
         await end
-        assert world.executors["cats:1"].stopped
+        assert world.executors["cats:1"].has_stopped()
         with pytest.raises(Refused, match="shutting down"):
             await world.ask("cats")
 
