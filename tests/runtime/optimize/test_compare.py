@@ -32,7 +32,7 @@ def array(values: Any, dtype: Any = None) -> Any:
 )
 def test_the_same(original: Any, other: Any) -> None:
     (difference,) = compare({"y": original}, {"y": other, "more": other})
-    assert difference.agrees, str(difference)
+    assert difference.within(Tolerance()), str(difference)
 
 
 @pytest.mark.parametrize(
@@ -50,16 +50,21 @@ def test_the_same(original: Any, other: Any) -> None:
 )
 def test_not_the_same(original: Any, other: Any, words: str) -> None:
     (difference,) = compare({"y": original}, {"y": other})
-    assert not difference.agrees
+    assert not difference.within(Tolerance())
     assert str(difference) == words
 
 
 def test_an_output_that_is_missing_differs() -> None:
     label, scores = compare({"label": array([1]), "scores": array([[0.5]])}, {"label": array([1])})
-    assert label.agrees and not scores.agrees
+    assert label.within(Tolerance()) and not scores.within(Tolerance(share=1.0))
     assert str(scores) == "scores: it is missing"
 
 
 def test_the_tolerance_is_what_was_said() -> None:
     strict = Tolerance(rtol=0.0, atol=1e-9)
-    assert not compare({"y": array([0.1])}, {"y": array([0.1 + 1e-8])}, strict)[0].agrees
+    assert not compare({"y": array([0.1])}, {"y": array([0.1 + 1e-8])}, strict)[0].within(strict)
+
+
+def test_a_share_of_the_rows_may_differ() -> None:
+    (difference,) = compare({"y": array([1, 2, 3, 4])}, {"y": array([1, 2, 3, 5])})
+    assert difference.within(Tolerance(share=0.25)) and not difference.within(Tolerance(share=0.24))

@@ -12,11 +12,13 @@ from shipway.runtime.server.calls import Array
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far floating point answers may be apart: ``|a - b| <= atol + rtol * |a|`` (NumPy's ``isclose``). All else
-    (labels, integers, text) must be equal. The default is what single precision loses in a few hundred additions."""
+    """How far floating point answers may be apart: ``|a - b| <= atol + rtol * |a|`` (NumPy's ``isclose``); all else
+    (labels, integers, text) must be equal. ``share``: which part of the rows may differ by more, for quantized models.
+    The defaults are what single precision loses in a few hundred additions."""
 
     rtol: float = 1e-4
     atol: float = 1e-5
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,9 @@ class Difference:
     largest: float = 0.0
     problem: str = ""  # when they cannot be compared at all
 
-    @property
-    def agrees(self) -> bool:
-        """Whether every row is the same within the tolerance."""
-        return not self.differing and not self.problem
+    def within(self, tolerance: Tolerance) -> bool:
+        """Whether no more rows differ than may."""
+        return not self.problem and self.differing <= tolerance.share * self.rows
 
     def __str__(self) -> str:
         if self.problem:
