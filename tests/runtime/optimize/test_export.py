@@ -77,7 +77,7 @@ def trained(name: str) -> tuple[Any, Array]:
 def test_the_same_signature_and_the_same_answers(name: str) -> None:
     estimator, x = trained(name)
     original = served(estimator, x)
-    optimized = exported(sklearn_to_onnx(estimator, original.signature))
+    optimized = exported(sklearn_to_onnx(estimator, original.signature, {"input": x}))
     assert optimized.signature == original.signature
     differences = compare(call(original, Call({"input": x})).outputs, call(optimized, Call({"input": x})).outputs)
     assert all(one.within(Tolerance()) for one in differences), [str(one) for one in differences]
@@ -87,7 +87,7 @@ def test_single_precision_that_changes_a_tree_is_seen() -> None:
     """The thresholds of scikit-learn's trees are doubles; onnxruntime's are floats, and rows near one go elsewhere."""
     estimator, x = trained("forest regressor")
     original = served(estimator, x)
-    optimized = exported(sklearn_to_onnx(estimator, original.signature))
+    optimized = exported(sklearn_to_onnx(estimator, original.signature, {"input": x}))
     (difference,) = compare(call(original, Call({"input": x})).outputs, call(optimized, Call({"input": x})).outputs)
     assert difference.differing > 10 and difference.largest > 1.0
 
@@ -103,7 +103,7 @@ def test_what_has_no_onnx_form_is_named() -> None:
 
     own = Own()
     with pytest.raises(CannotExport, match=r"Own: .*Unable to find a shape calculator"):
-        sklearn_to_onnx(own, served(own, np.zeros((3, 2))).signature)
+        sklearn_to_onnx(own, served(own, np.zeros((3, 2))).signature, {})
 
 
 def test_timings_tell_the_slow_from_the_fast() -> None:

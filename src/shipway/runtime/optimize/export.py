@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import warnings
+from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from shipway.runtime.optimize.graph import answer_as, read_as
+from shipway.runtime.server.calls import Array
 from shipway.runtime.signature import Signature
 
 
@@ -13,7 +18,7 @@ class CannotExport(Exception):
     """There is no ONNX form of it, in one line."""
 
 
-def sklearn_to_onnx(estimator: Any, signature: Signature) -> bytes:
+def sklearn_to_onnx(estimator: Any, signature: Signature, _sample: Mapping[str, Array]) -> bytes:
     """An ONNX file that takes and gives what ``signature`` (of the served estimator, outputs learned) says.
 
     In double precision where onnxruntime has all operators for it, else in single. Raises CannotExport.
@@ -34,6 +39,42 @@ def sklearn_to_onnx(estimator: Any, signature: Signature) -> bytes:
         else:
             return data
     raise CannotExport(f"{type(estimator).__name__}: {str(problem).strip().partition(chr(10))[0]}") from problem
+
+
+def torch_to_onnx(program: Any, signature: Signature, sample: Mapping[str, Array]) -> bytes:
+    """An ONNX file of a ``torch.export`` program, or of a TorchScript module, which is traced with the sample.
+
+    Raises CannotExport.
+    """
+    torch = import_module("torch")
+    file = io.BytesIO()
+    names = {
+        "input_names": [one.name for one in signature.inputs],
+        "output_names": [one.name for one in signature.outputs],
+    }
+    try:
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch about its own exporters
+            if isinstance(program, torch.export.ExportedProgram):
+                torch.onnx.export(program, dynamo=True, verbose=False, **names).save(file)
+            else:
+                arguments = tuple(torch.from_numpy(sample[one.name].copy()) for one in signature.inputs)
+                rows = {name: {0: "rows"} for one in names.values() for name in one} if signature.batched else {}
+                torch.onnx.export(program, arguments, file, dynamo=False, dynamic_axes=rows, **names)
+    except Exception as error:  # tracers raise whatever they trip over
+        raise CannotExport(f"torch.onnx.export: {str(error).strip().partition(chr(10))[0]}") from error
+    return file.getvalue()
+
+
+def quantized(data: bytes, scratch: Path) -> bytes:
+    """The graph with its weights as 8-bit integers (onnxruntime's dynamic quantization). Raises CannotExport."""
+    given, made = scratch / "given.onnx.part", scratch / "made.onnx.part"
+    given.write_bytes(data)
+    try:
+        import_module("onnxruntime.quantization").quantize_dynamic(given, made)
+    except Exception as error:  # it raises whatever it trips over
+        raise CannotExport(f"quantization: {str(error).strip().partition(chr(10))[0]}") from error
+    return made.read_bytes()
 
 
 def _converted(estimator: Any, signature: Signature, datatype: str) -> Any:

@@ -21,6 +21,11 @@ class Verdict:
     differences: tuple[Difference, ...]
     timings: tuple[Timing, ...]
 
+    @classmethod
+    def kept(cls, why: str) -> Verdict:
+        """Nothing was compared."""
+        return cls(False, f"kept the original: {why}", (), ())
+
     @property
     def gain(self) -> float:
         """How many times as fast, at the least; 0 when nothing was timed."""
