@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 from shipway.runtime.server.calls import Answer, Array, Call
+from shipway.runtime.server.codec.door import Door
 from shipway.runtime.server.engine.executor import Description, Executor
-from shipway.runtime.server.engine.scheduler import Scheduler
+from shipway.runtime.server.engine.scheduler import Load, Scheduler
 from shipway.runtime.server.observe.metrics import ModelMetrics
+from shipway.runtime.server.settings import Server
 from shipway.runtime.signature import Signature
+
+_DEFAULT = Server()
 
 
 class ServedModel:
@@ -20,14 +24,21 @@ class ServedModel:
     """
 
     def __init__(
-        self, name: str, version: str, executor: Executor, description: Description, metrics: ModelMetrics
+        self,
+        name: str,
+        version: str,
+        executor: Executor,
+        description: Description,
+        metrics: ModelMetrics,
+        settings: Server = _DEFAULT,
     ) -> None:
         self.name = name
         self.version = version
         self.description = description
+        self.door = Door(description.signature)
         self.metrics = metrics
         self._executor = executor
-        self._scheduler = Scheduler(executor, description)
+        self._scheduler = Scheduler(executor, description, settings, metrics)
         self.size = 0  # bytes that it takes, as far as known
         self.used = 0  # when it was used last, as a count that grows
         self._held = 0
@@ -58,16 +69,24 @@ class ServedModel:
 
     async def infer(self, call: Call) -> Answer:
         """The answer. Raises BadInput, Refused. To cancel it is to take the call back."""
-        answer = await self._scheduler.infer(call)
-        self.metrics.computed(answer.rows, answer.seconds)
-        return answer
+        return await self._scheduler.infer(call)
 
-    def stream(self, call: Call) -> AsyncIterator[Mapping[str, Array]]:
-        """The outputs, one after another. Raises BadInput, Refused."""
-        return self._executor.stream(call)
+    def stream(self, call: Call) -> AsyncGenerator[Mapping[str, Array], None]:
+        """The outputs, one after another. Raises BadInput, Refused. Close it (``aclose``) when the caller is gone."""
+        return self._scheduler.stream(call)
+
+    def load(self) -> Load:
+        """What there is to do now."""
+        return self._scheduler.load
+
+    def backlog(self) -> tuple[int, float]:
+        """Rows that wait, and the predicted seconds of work that they are."""
+        load = self._scheduler.load
+        return load.rows, load.seconds
 
     async def stop(self) -> None:
         """Return when nobody holds it and what it had started has ended."""
         await self._free.wait()
         self._scheduler.close()
         await self._executor.stop()
+        self.metrics.closed(self.load)

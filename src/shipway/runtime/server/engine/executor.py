@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,11 +24,24 @@ class Description:
     signature: Signature = field(default_factory=Signature)
     concurrent: bool = False
     streams: bool = False
+    opened: float = 0.0  # when its files were read, and it was not warm yet: of ``time.monotonic()``
 
     @property
     def batchable(self) -> bool:
         """Whether rows of several requests may go to the model together."""
         return self.signature.batched and not self.concurrent and not self.streams
+
+
+class Stream(Protocol):
+    """Outputs of one call, one after another (an asynchronous generator is one)."""
+
+    def __aiter__(self) -> Stream: ...
+
+    async def __anext__(self) -> Mapping[str, Array]:
+        """The next. Raises StopAsyncIteration, BadInput, Refused: FAILED, UNAVAILABLE."""
+
+    async def aclose(self) -> None:
+        """Nobody wants the rest. Also what was never begun is closed, to give its place back; closing twice is fine."""
 
 
 class Executor(Protocol):
@@ -39,19 +52,23 @@ class Executor(Protocol):
 
     @property
     def idle(self) -> int:
-        """How many calls it can begin now. It changes at ``run``, before ``done`` is called, and when a worker process
-        dies or comes back; then the function given to ``on_idle`` is called."""
+        """How many calls it can begin now. It changes at ``run`` and ``stream``, before ``done`` is called, and when a
+        stream ends or a worker process dies or comes back; in these last cases the function given to ``on_idle`` is
+        called."""
 
     def on_idle(self, wake: Callable[[], None]) -> None:
         """Whom to call, on the event loop, when something became idle otherwise than by ``done``."""
 
-    def run(self, call: Call, done: Done) -> None:
-        """Begin a call (``idle`` must be above 0); ``done`` is called once, on the event loop, with the answer or with
-        BadInput (the input's fault) or Refused: FAILED (the model's), UNAVAILABLE (the worker died)."""
+    def run(self, call: Call, done: Done) -> Callable[[], None] | None:
+        """Begin a call (``idle`` must be above 0); ``done`` is called once, later, on the event loop, with the answer
+        or with BadInput (the input's fault) or Refused: FAILED (the model's), UNAVAILABLE (the worker died).
 
-    def stream(self, call: Call) -> AsyncIterator[Mapping[str, Array]]:
-        """The outputs of a model that streams, one mapping an event. The model's generator is asked for the next when
-        the one before was taken, and is closed when the iterator is. Raises as ``run`` says."""
+        Where running work can be given up, what is returned does that; ``done`` is called all the same, at its end.
+        """
+
+    def stream(self, call: Call) -> Stream:
+        """Begin a call of a model that streams (``idle`` must be above 0): it takes its place now, until the stream
+        ends or is closed. The model's generator is asked for the next output when the one before was taken."""
 
     async def stop(self) -> None:
         """End what it started; calls under way may be lost: the scheduler waits for them first."""

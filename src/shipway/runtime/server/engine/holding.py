@@ -1,0 +1,122 @@
+"""Whether rows wait for company although an instance is idle. Pure: times are arguments.
+
+To hold ``rows`` rows for h seconds, in which m more come, makes (rows + m) / (h + a * (rows + m) + b) rows a second
+instead of rows / (a * rows + b). The first is greater exactly when b * m > h * rows: so when fewer rows wait than come
+while the fixed part of a call is paid, rows < b / gap, with ``gap`` the seconds between arrivals.
+
+Callers that ask again when they are answered come in bursts, with the time of a whole batch in between: so the gap is
+the usual one (a mean of logarithms), not the average; a burst is over when all are there that were there of late, or
+when nobody came for a while. 64 such callers, never held, come in batches of 1 and 63 for ever.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from shipway.runtime.server.engine.cost import Line
+
+TICK = 0.001  # seconds: uvloop's timers are no finer, and what is shorter than half of it would be a poll
+_KEYS = 256
+_STEP = 1 / 16  # weight of the newest gap
+_BIAS = 0.5772  # of a mean of logarithms, where arrivals are independent: Euler's constant
+_SHORTEST = 1e-6  # seconds between two arrivals that one turn of the loop brings
+_SILENCE = 8  # gaps without an arrival after which a burst is over
+_FADING = 1 / 8  # per batch: how fast it is forgotten how many there were
+
+
+class Held(NamedTuple):
+    """What waits of one kind. ``since``: when the first came; ``expires``: the earliest deadline."""
+
+    rows: int
+    since: float
+    expires: float
+
+
+class Flow:
+    """Arrivals of one kind. ``around``: rows that wait or run; ``of_late``: how many that usually are at most."""
+
+    def __init__(self) -> None:
+        self._log_gap: float | None = None
+        self._log_return: float | None = None
+        self.last = -math.inf
+        self.free = -math.inf  # since when an instance could have taken more
+        self.around = 0
+        self.running = 0
+        self.of_late = 0.0
+
+    @property
+    def gap(self) -> float:
+        """Seconds between two rows; infinite before the second."""
+        return math.inf if self._log_gap is None else math.exp(self._log_gap + _BIAS)
+
+    def arrived(self, rows: int, now: float) -> None:
+        """So many came."""
+        if self.last > -math.inf:
+            self._log_gap = _blend(self._log_gap, (now - self.last) / max(rows, 1))
+        if self.last < self.free:
+            self._log_return = _blend(self._log_return, now - self.free)
+        self.last = now
+        self.around += rows
+        self.of_late = max(self.around, self.of_late)
+
+    @property
+    def silent(self) -> float:
+        """When a burst is over if nobody comes: it begins some time after a batch has ended, and has no long gaps."""
+        gaps = _SILENCE * self.gap
+        if self.last >= self.free or self._log_return is None:
+            return self.last + gaps
+        return self.free + max(gaps, 2 * math.exp(self._log_return + _BIAS))
+
+    def begun(self, rows: int) -> None:
+        """So many run now, and wait no more."""
+        self.running += rows
+        self.of_late += (self.around - self.of_late) * _FADING
+
+    def ended(self, rows: int, now: float) -> None:
+        """So many ran."""
+        self.free = now
+        self.running -= rows
+        self.around -= rows
+
+    def left(self, rows: int) -> None:
+        """So many were not run."""
+        self.around -= rows
+
+
+def _blend(mean: float | None, seconds: float) -> float:
+    """The mean of logarithms with one more."""
+    newest = math.log(max(seconds, _SHORTEST))
+    return newest if mean is None else mean + (newest - mean) * _STEP
+
+
+class Flows:
+    """By kind of call, the newest kinds only."""
+
+    def __init__(self) -> None:
+        self._flows: dict[Hashable, Flow] = {}
+
+    def of(self, key: Hashable) -> Flow:
+        """That of a kind."""
+        flow = self._flows.get(key)
+        if flow is None:
+            if len(self._flows) >= _KEYS:
+                del self._flows[next(iter(self._flows))]
+            flow = self._flows[key] = Flow()
+        return flow
+
+
+def hold_until(held: Held, flow: Flow, line: Line | None, *, max_rows: int, max_delay: float, now: float) -> float:
+    """The time until which rows are better held; ``now``: not at all. No deadline breaks by it."""
+    if line is None:
+        return now
+    possible = min(max_rows, flow.of_late - flow.running)
+    if held.rows >= min(possible, line.fixed / flow.gap):
+        return now
+    worth = line.fixed * (possible - held.rows) / max(held.rows, 1)
+    moved = max(held.since, flow.free)
+    latest_start = held.expires - line.seconds(max_rows, max_rows)
+    silent = max(flow.silent, now + TICK) if flow.silent > now else now
+    until = min(moved + max_delay, silent, max(flow.last, flow.free) + worth, latest_start)
+    return until if until >= now + TICK else now
