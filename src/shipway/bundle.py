@@ -22,11 +22,13 @@ class Environment:
     """Which Python packages the command needs; ``None`` as requirements means: any interpreter.
 
     ``requirements`` are lines of a requirements file. ``runtime`` adds Shipway's runtime body (the SDK
-    and the inference server) and what it requires.
+    and the inference server) and what it requires; ``features`` are the parts of the body that are switched on and
+    require more ("grpc", "predictions", "tracing").
     """
 
     requirements: tuple[str, ...] = ()
     runtime: bool = True
+    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Workload:
     interpreter of ``environment``.
 
     ``mode``: ``server`` replicas are restarted with back-off whenever they end; ``job`` replicas run once,
-    and when one fails the others are stopped.
+    and when one fails the others are stopped. ``afterwards`` runs where the command of replica 0 ran, when that has
+    succeeded, for a minute at most; how it ends says nothing of the job.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Workload:
     model: str | None = None  # digest; its folder is $SHIPWAY_MODEL_DIR
     inputs: Mapping[str, str] = field(default_factory=lambda: _EMPTY)  # name -> digest, or digest/file of it
     serves: bool = False  # each replica gets a port, as $PORT
+    grpc: bool = False  # and a second one, as $SHIPWAY_GRPC_PORT
     startup: HttpProbe | None = None
     readiness: HttpProbe | None = None
     liveness: HttpProbe | None = None
@@ -78,6 +82,7 @@ class Workload:
     grace_period: float = 20.0  # seconds between SIGTERM and SIGKILL
     longest_backoff: float = 30.0  # seconds between the end of a server and its next start
     timeout: float | None = None  # seconds a job may take
+    afterwards: tuple[str, ...] = ()  # a job's second command
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data with the field names of this class."""
@@ -93,9 +98,14 @@ class Workload:
                 **document,
                 **probes,
                 "command": tuple(document["command"]),
+                "afterwards": tuple(document.get("afterwards", ())),
                 "secret_env": {name: (pair[0], pair[1]) for name, pair in document["secret_env"].items()},
                 "limits": Limits(**document["limits"]),
-                "environment": Environment(tuple(environment["requirements"]), environment["runtime"])
+                "environment": Environment(
+                    tuple(environment["requirements"]),
+                    environment["runtime"],
+                    tuple(environment.get("features", ())),  # a workload of an earlier Shipway has none
+                )
                 if environment
                 else None,
             }
@@ -131,6 +141,7 @@ class Replica:
     index: int
     phase: ReplicaPhase
     address: str = ""  # "127.0.0.1:41234"
+    grpc_address: str = ""  # where it speaks gRPC
     pid: int | None = None
     restarts: int = 0
     exit_code: int | None = None

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Upstream:
-    """The replicas of one revision that may get traffic, as sorted ``host:port``."""
+    """The replicas of one revision that may get traffic, as sorted ``host:port``; ``grpc``: where they speak gRPC."""
 
     name: str
     endpoints: tuple[str, ...] = ()
+    grpc: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class VirtualRoute:
-    """One service's traffic: by path prefix ``/SERVICE/`` (stripped) and by host ``SERVICE.localhost``.
+    """One service's traffic: by path prefix ``/SERVICE/`` (stripped) and by host ``SERVICE.localhost``; gRPC by host,
+    or by the metadata ``x-shipway-service: SERVICE``.
 
     ``weights`` are (upstream name, percent); they need not sum to 100. Empty weights answer 503.
     ``timeout`` in seconds; ``retries`` on another host for connect-failure, refused-stream and reset.

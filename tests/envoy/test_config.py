@@ -51,7 +51,7 @@ def test_shares_of_upstreams_without_endpoints_go_to_the_others() -> None:
 
 def test_a_service_without_shares_answers_503() -> None:
     for weights in ((), (("d-3", 100),), (("d-1", 0),)):
-        (route,) = by_path(replace(TABLE, routes=(VirtualRoute("digits", weights),)))
+        *_, route = by_path(replace(TABLE, routes=(VirtualRoute("digits", weights),)))
         assert route["direct_response"]["status"] == 503
         assert "route" not in route
 

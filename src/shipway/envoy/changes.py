@@ -71,7 +71,10 @@ def parse_table(text: str) -> RoutingTable:
     """The inverse of :func:`table_text`. Raises ValueError, KeyError or TypeError when it is not one."""
     document = json.loads(text)
     return RoutingTable(
-        upstreams=tuple(Upstream(one["name"], tuple(one["endpoints"])) for one in document["upstreams"]),
+        upstreams=tuple(
+            Upstream(one["name"], tuple(one["endpoints"]), tuple(one.get("grpc", ())))  # an earlier Shipway's has none
+            for one in document["upstreams"]
+        ),
         routes=tuple(
             VirtualRoute(**{**one, "weights": tuple((name, weight) for name, weight in one["weights"])})
             for one in document["routes"]
@@ -98,7 +101,7 @@ def _problems(table: RoutingTable) -> Iterator[str]:
     for upstream in table.upstreams:
         if not _UPSTREAM_NAME.fullmatch(upstream.name):
             yield f"{upstream.name!r} is not a name of an upstream: letters, digits, '-', '.', '_'"
-        for address in upstream.endpoints:
+        for address in (*upstream.endpoints, *upstream.grpc):
             if not _ADDRESS.fullmatch(address):
                 yield f"endpoint {address!r} of upstream {upstream.name!r} is not host:port"
     for route in table.routes:

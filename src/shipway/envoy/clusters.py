@@ -5,6 +5,8 @@ Source: envoy.config.cluster.v3.Cluster, envoy.config.endpoint.v3.ClusterLoadAss
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,33 @@ _NO_LIMIT = 100_000
 _UPSTREAM_IDLE = "4s"
 
 
-def cluster(upstream: Upstream, endpoints: Path) -> Resource:
-    """The cluster of an upstream; its endpoints are in the file ``endpoints``."""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Addresses that are spoken to alike: what is a cluster to Envoy. gRPC needs HTTP/2."""
+
+    name: str
+    addresses: tuple[str, ...]
+    http2: bool = False
+
+
+def groups(upstreams: Iterable[Upstream]) -> list[Group]:
+    """One for each upstream, and one more for each that speaks gRPC."""
+    ordered = sorted(upstreams)
+    http = [Group(one.name, one.endpoints) for one in ordered]
+    return [*http, *(Group(grpc_name(one.name), one.grpc, http2=True) for one in ordered if one.grpc)]
+
+
+def grpc_name(upstream: str) -> str:
+    """The name of the group of its gRPC endpoints; revisions have no dot in their names."""
+    return f"{upstream}.grpc"
+
+
+def cluster(group: Group, endpoints: Path) -> Resource:
+    """The cluster of a group; its endpoints are in the file ``endpoints``."""
     options = TYPE + "extensions.upstreams.http.v3.HttpProtocolOptions"
     return {
         "@type": TYPE + "config.cluster.v3.Cluster",
-        "name": upstream.name,
+        "name": group.name,
         "type": "EDS",
         "eds_cluster_config": {"eds_config": watched(endpoints)},
         "connect_timeout": "3s",
@@ -37,18 +60,18 @@ def cluster(upstream: Upstream, endpoints: Path) -> Resource:
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": options,
                 "common_http_protocol_options": {"idle_timeout": _UPSTREAM_IDLE},
-                "explicit_http_config": {"http_protocol_options": {}},
+                "explicit_http_config": {"http2_protocol_options" if group.http2 else "http_protocol_options": {}},
             }
         },
     }
 
 
-def load_assignment(upstream: Upstream) -> Resource:
-    """The endpoints of an upstream."""
+def load_assignment(group: Group) -> Resource:
+    """The endpoints of a group."""
     return {
         "@type": TYPE + "config.endpoint.v3.ClusterLoadAssignment",
-        "cluster_name": upstream.name,
-        "endpoints": [{"lb_endpoints": [_endpoint(address) for address in upstream.endpoints]}],
+        "cluster_name": group.name,
+        "endpoints": [{"lb_endpoints": [_endpoint(address) for address in group.addresses]}],
     }
 
 

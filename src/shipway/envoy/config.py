@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from shipway.envoy import routes
-from shipway.envoy.clusters import TYPE, Resource, cluster, load_assignment, watched
+from shipway.envoy.clusters import TYPE, Resource, cluster, groups, load_assignment, watched
 from shipway.envoy.listener import listener
 from shipway.traffic import RoutingTable
 
@@ -82,7 +82,7 @@ def bootstrap(layout: Layout, admin_socket: Path, node: str) -> str:
 @lru_cache(maxsize=8)  # one change asks for each of its stages several times
 def documents(table: RoutingTable, layout: Layout, port: int) -> Documents:
     """All that Envoy watches: endpoints first, then clusters, routes and the listener."""
-    upstreams = sorted(table.upstreams)
+    upstreams = groups(table.upstreams)
     clusters = [cluster(one, layout.endpoints / f"{one.name}.json") for one in upstreams]
     assignments = {one.name: _versioned([load_assignment(one)]) for one in upstreams}
     discovery = {

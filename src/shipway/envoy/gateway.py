@@ -14,6 +14,7 @@ from pathlib import Path
 
 from shipway.envoy import changes, files
 from shipway.envoy.admin import Admin
+from shipway.envoy.clusters import groups, grpc_name
 from shipway.envoy.config import Documents, Layout, bootstrap, documents
 from shipway.errors import DependencyFailed, Unresponsive
 from shipway.traffic import GatewayState, RoutingTable
@@ -63,9 +64,9 @@ class EnvoyGateway:
 
     async def active(self, upstream: str) -> int | None:
         """Requests under way to that upstream, also when it is in no table any more; None without an Envoy."""
-        name = f"cluster.{upstream}.upstream_rq_active"
+        names = "|".join(re.escape(one) for one in (upstream, grpc_name(upstream)))
         try:
-            return int((await self._admin.stats(f"^{re.escape(name)}$")).get(name, 0))
+            return sum(map(int, (await self._admin.stats(rf"^cluster\.({names})\.upstream_rq_active$")).values()))
         except DependencyFailed:
             return None
 
@@ -153,7 +154,7 @@ class EnvoyGateway:
         """Write all that Envoy watches and that differs; whether anything did."""
         changed = self._write(self._documents(table).texts)
         # After the clusters: Envoy drops the watch of an endpoint file with its cluster.
-        files.keep_only(self._layout.endpoints, (f"{one.name}.json" for one in table.upstreams))
+        files.keep_only(self._layout.endpoints, (f"{one.name}.json" for one in groups(table.upstreams)))
         return changed
 
     def _commit(self, table: RoutingTable) -> None:

@@ -2,16 +2,18 @@
 
 Source: envoy.config.route.v3.RouteConfiguration. A service answers at ``/NAME/...`` of this machine's own
 names (the prefix is stripped, and told to the server as X-Forwarded-Prefix) and at every path of the host
-``NAME.localhost``. Other hosts are refused: a web page whose name was pointed at 127.0.0.1 (DNS rebinding) reaches
+``NAME.localhost``. gRPC, whose paths are its own, is for the host too, or for the metadata ``x-shipway-service: NAME``.
+Other hosts are refused: a web page whose name was pointed at 127.0.0.1 (DNS rebinding) reaches
 no service.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
-from shipway.envoy.clusters import TYPE, Resource
+from shipway.envoy.clusters import TYPE, Resource, grpc_name
 from shipway.traffic import RoutingTable, Upstream, VirtualRoute
 
 NAME = "routes"
@@ -28,6 +30,9 @@ _OF_A_PROXY = [
     "x-original-host",
     "x-real-ip",
 ]
+
+_GRPC: Resource = {"prefix": "/", "grpc": {}}  # by its content-type
+_SERVICE_HEADER = "x-shipway-service"
 
 # Bodies up to this size are kept until the answer begins, so that the request can be tried again elsewhere;
 # larger ones stream through and are tried once.
@@ -46,7 +51,7 @@ def route_configuration(table: RoutingTable) -> Resource:
     by_path = {
         "name": "by-path",
         "domains": _OWN_HOSTS,
-        "routes": [_path_route(one, upstreams) for one in table.routes],
+        "routes": [*_grpc_routes(table.routes, upstreams), *(_path_route(one, upstreams) for one in table.routes)],
     }
     hosts = (*by_host, by_path, _strangers())
     return {
@@ -66,7 +71,33 @@ def _virtual_host(route: VirtualRoute, upstreams: Mapping[str, Upstream]) -> Res
         "request_headers_to_remove": ["x-forwarded-prefix"],
         **_answer(route, upstreams, {}),
     }
-    return {"name": f"host-{route.service}", "domains": [f"{route.service}.localhost"], "routes": [whole]}
+    grpc = [_grpc_route(route, upstreams)] if _speaks_grpc(route, upstreams) else []
+    return {"name": f"host-{route.service}", "domains": [f"{route.service}.localhost"], "routes": [*grpc, whole]}
+
+
+def _grpc_routes(routes: Iterable[VirtualRoute], upstreams: Mapping[str, Upstream]) -> list[Resource]:
+    """By metadata; and a word to those who send none, where there is a service that they may mean.
+
+    What has no replica now may speak it as well: its clients hear UNAVAILABLE, and not that there is no such service.
+    """
+    asleep = {
+        one.service for one in routes if not any(weight and upstreams[name].endpoints for name, weight in one.weights)
+    }
+    asked = [one for one in routes if one.service in asleep or _speaks_grpc(one, upstreams)]
+    named = [_grpc_route(one, upstreams, _SERVICE_HEADER) for one in asked]
+    error = f"which service? Send the metadata {_SERVICE_HEADER}: NAME, or connect with the authority NAME.localhost"
+    return [*named, {"match": _GRPC, **_said(404, error)}] if named else []
+
+
+def _grpc_route(route: VirtualRoute, upstreams: Mapping[str, Upstream], header: str = "") -> Resource:
+    """Weighted as HTTP is, to the replicas' other ports."""
+    match = {**_GRPC, "headers": [{"name": header, "string_match": {"exact": route.service}}]} if header else _GRPC
+    reached = {name: replace(one, endpoints=one.grpc) for name, one in upstreams.items()}
+    return {"name": route.service, "match": match, **_answer(route, reached, {}, named=grpc_name)}
+
+
+def _speaks_grpc(route: VirtualRoute, upstreams: Mapping[str, Upstream]) -> bool:
+    return any(weight and upstreams[name].grpc for name, weight in route.weights)
 
 
 def _path_route(route: VirtualRoute, upstreams: Mapping[str, Upstream]) -> Resource:
@@ -80,9 +111,11 @@ def _path_route(route: VirtualRoute, upstreams: Mapping[str, Upstream]) -> Resou
     }
 
 
-def _answer(route: VirtualRoute, upstreams: Mapping[str, Upstream], rewrite: Resource) -> Resource:
-    """Forward to the upstreams that have endpoints; say so when none has."""
-    shares = [(name, weight) for name, weight in route.weights if weight and upstreams[name].endpoints]
+def _answer(
+    route: VirtualRoute, upstreams: Mapping[str, Upstream], rewrite: Resource, named: Callable[[str], str] = str
+) -> Resource:
+    """Forward to the upstreams that have endpoints; say so when none has. ``named`` gives an upstream's cluster."""
+    shares = [(named(name), weight) for name, weight in route.weights if weight and upstreams[name].endpoints]
     if not shares:
         return _unavailable(route.service)
     target: Resource = {"weighted_clusters": {"clusters": [{"name": name, "weight": one} for name, one in shares]}}

@@ -24,7 +24,7 @@ def plan(routes: Iterable[Route], observed: Mapping[str, Observed]) -> RoutingTa
     for route in sorted(routes, key=lambda one: one.name):
         backends = [one for one in route.spec.backends if one.weight > 0]
         for backend in backends:
-            upstreams[backend.revision] = Upstream(backend.revision, _endpoints(backend, observed))
+            upstreams[backend.revision] = _upstream(backend, observed)
         virtual.append(
             VirtualRoute(
                 service=route.spec.service,
@@ -41,7 +41,11 @@ def table_version(table: RoutingTable) -> str:
     return hashlib.sha256(json.dumps(asdict(table), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _endpoints(backend: Backend, observed: Mapping[str, Observed]) -> tuple[str, ...]:
+def _upstream(backend: Backend, observed: Mapping[str, Observed]) -> Upstream:
     seen = observed.get(backend.revision)
-    ready = seen.ready if seen is not None else ()
-    return tuple(sorted(one.address for one in ready if one.index < backend.replicas))
+    chosen = [one for one in seen.ready if one.index < backend.replicas] if seen is not None else []
+    return Upstream(
+        backend.revision,
+        endpoints=tuple(sorted(one.address for one in chosen)),
+        grpc=tuple(sorted(one.grpc_address for one in chosen if one.grpc_address)),
+    )

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from shipway.cluster.local.body import make_body, runtime_requirements
+from shipway.bundle import Environment
+from shipway.cluster.local.body import PACKAGE, body_requirements, make_body
 
 
 @pytest.fixture
@@ -20,6 +22,7 @@ def package(tmp_path: Path) -> Path:
         "runtime/server/protocol.py": "X = 1\n",
         "runtime/__pycache__/old.pyc": "",
         "runtime/requirements.txt": "# of the body\ngranian>=2.5  # HTTP\n\nmsgspec>=0.19\n",
+        "runtime/requirements-grpc.txt": "grpcio>=1.60\n",
     }.items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text(text)
@@ -35,6 +38,7 @@ def test_only_the_runtime_is_in_it(tmp_path: Path, package: Path) -> None:
     assert _files(body) == [
         "shipway/__init__.py",
         "shipway/runtime/__init__.py",
+        "shipway/runtime/requirements-grpc.txt",
         "shipway/runtime/requirements.txt",
         "shipway/runtime/server/protocol.py",
     ]
@@ -62,7 +66,20 @@ def test_a_body_that_cannot_be_written_says_so(tmp_path: Path, package: Path) ->
 
 
 def test_requirements_of_the_body_are_read_without_comments(package: Path) -> None:
-    assert runtime_requirements(package) == ("granian>=2.5", "msgspec>=0.19")
+    assert body_requirements(Environment(), package) == ("granian>=2.5", "msgspec>=0.19")
+
+
+def test_a_feature_adds_its_requirements_and_no_body_needs_none(package: Path) -> None:
+    more = ("granian>=2.5", "msgspec>=0.19", "grpcio>=1.60")
+    assert body_requirements(Environment(features=("grpc",)), package) == more
+    assert body_requirements(Environment(runtime=False, features=("grpc",)), package) == ()
+
+
+def test_what_a_feature_requires_is_an_extra_of_the_package_too() -> None:
+    extras = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for feature in ("grpc", "predictions", "tracing"):
+        plain, more = Environment(), Environment(features=(feature,))
+        assert extras[feature] == list(body_requirements(more)[len(body_requirements(plain)) :])
 
 
 def test_the_real_body_is_importable_by_itself(tmp_path: Path) -> None:

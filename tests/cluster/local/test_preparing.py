@@ -146,7 +146,11 @@ def test_the_plan_of_a_server(tmp_path: Path) -> None:
     prepared = Prepared(("x",), model=Path("/model"))
     workload = Workload("w", "server", ("x",), serves=True, liveness=HttpProbe("/live"))
     plan = plan_of(workload, prepared, tmp_path)
-    assert plan["contract"] == {"SHIPWAY_WORKLOAD": "w", "SHIPWAY_MODEL_DIR": "/model"}
+    assert plan["contract"] == {
+        "SHIPWAY_WORKLOAD": "w",
+        "SHIPWAY_MODEL_DIR": "/model",
+        "SHIPWAY_DATA_DIR": str(tmp_path / "w" / "data"),
+    }
     connect = {"path": None, "period": 1.0, "timeout": 1.0, "failure_threshold": 3}
     assert plan["probes"] == {"startup": None, "readiness": connect, "liveness": {**connect, "path": "/live"}}
 

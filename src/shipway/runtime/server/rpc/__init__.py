@@ -1,0 +1,1 @@
+"""gRPC's face of the server. Imported only where gRPC is switched on: protobuf and hpack may be missing elsewhere."""
