@@ -6,9 +6,9 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
 PURE := jobs retention rollout routing
 
-.PHONY: help demo test test-all cover lint format twins bench chaos clean
+.PHONY: help demo test test-all cover lint format twins bench bench-serving chaos clean
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/installed ## train, version and serve examples/digits
 	@$(BIN)/shipway up examples/digits
@@ -37,6 +37,9 @@ twins: .venv/installed-dev ## write the synchronous twins of *_async.py
 
 bench: .venv/installed-dev ## measure, and write bench/results
 	@$(BIN)/python -m bench
+
+bench-serving: .venv/installed-dev ## our server beside its rivals: ARGS="--only onnx --rounds 1"
+	@$(BIN)/python -m bench.serving $(ARGS)
 
 chaos: .venv/installed-dev ## kill everything for a while: make chaos SEED=2 SECONDS=180
 	@$(BIN)/python -m tests.e2e.chaos --seed $(or $(SEED),1) --seconds $(or $(SECONDS),180)

@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # typing's own costs 8 ms, in every workload and every co
 if TYPE_CHECKING:
     from shipway.runtime.errors import BadInput
     from shipway.runtime.predictor import Predictor
-    from shipway.runtime.sdk import inputs, log_metrics, output_dir, params
+    from shipway.runtime.sdk import inputs, log_metrics, output_dir, params, save_sample
     from shipway.runtime.signature import Signature, Tensor
     from shipway.sdk.client import Client
     from shipway.sdk.client_async import AsyncClient
@@ -40,6 +40,7 @@ _HOMES = {
     "log_metrics": "shipway.runtime.sdk",
     "output_dir": "shipway.runtime.sdk",
     "params": "shipway.runtime.sdk",
+    "save_sample": "shipway.runtime.sdk",
     "up": "shipway.sdk.up",
 }
 
@@ -61,6 +62,7 @@ __all__ = [
     "log_metrics",
     "output_dir",
     "params",
+    "save_sample",
     "up",
 ]
 

@@ -11,6 +11,8 @@ HEAD = 8  # first bytes of a file that are looked at
 _SUFFIXES = {
     "onnx": (".onnx",),
     "sklearn-skops": (".skops",),
+    "torch-export": (".pt2",),
+    "torchscript": (".ts",),
     "sklearn-joblib": (".joblib", ".pkl", ".pickle"),
     "safetensors": (".safetensors",),
     "gguf": (".gguf",),
@@ -20,7 +22,8 @@ _SUFFIXES = {
     "pytorch": (".pt", ".pth"),
 }
 _RANKS = [*_SUFFIXES]
-_SERVED = frozenset({"onnx", "sklearn-skops", "sklearn-joblib"})
+_SERVED = frozenset({"onnx", "sklearn-skops", "torch-export", "torchscript", "sklearn-joblib"})
+_PERHAPS = frozenset({"pytorch"})  # TorchScript is opened; weights alone need a predictor that has the network
 _GGUF, _ZIP, _PICKLE = b"GGUF", b"PK\x03\x04", b"\x80"
 
 
@@ -40,18 +43,21 @@ def models(heads: Mapping[str, bytes]) -> list[tuple[str, str]]:
 
 
 def is_served(format: str) -> bool:
-    """Whether the runtime opens the format by itself; any other needs a predictor."""
+    """Whether the runtime opens the format by itself; any other needs a predictor (``pytorch``: unless it is
+    TorchScript, which its first bytes do not tell)."""
     return format in _SERVED
 
 
 def is_pickle(format: str) -> bool:
-    """Whether loading the format runs code of whoever wrote the file (pickle underneath)."""
-    return format in ("sklearn-joblib", "pytorch")
+    """Whether loading the format runs code of whoever wrote the file (runtime/formats.py says why)."""
+    return format in ("sklearn-joblib", "torch-export", "torchscript", "pytorch")
 
 
-def _rank(path: PurePosixPath, format: str) -> tuple[bool, bool, int]:
-    served = format in _SERVED and len(path.parts) == 1 and not path.name.startswith(".")
-    return not served, served and path.stem != "model", _RANKS.index(format)
+def _rank(path: PurePosixPath, format: str) -> tuple[int, bool, int]:
+    named = len(path.parts) == 1 and not path.name.startswith(".")
+    perhaps = format in _PERHAPS and path.suffix.lower() in _SUFFIXES[format]
+    order = 0 if named and format in _SERVED else 1 if named and perhaps else 2
+    return order, order < 2 and path.stem != "model", _RANKS.index(format)
 
 
 def _of_file(name: str, head: bytes) -> str | None:

@@ -28,7 +28,9 @@ PAGES = (
         for one in (
             "jobs",
             "models",
+            "optimize",
             "services",
+            "serving",
             "cli",
             "recovery",
             "contract",
@@ -38,6 +40,7 @@ PAGES = (
             "faults",
         )
     ),
+    pytest.param("observe", marks=[pytest.mark.thorough, pytest.mark.extras]),  # reads Parquet
 )
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -112,7 +115,8 @@ def test_what_the_page_types_prints_what_it_shows(page: str, home: Home, folder:
             case Command(line, output):
                 printed = run(line, home, folder)
                 shown = f"$ {line}\n{printed}"
-                assert not output or pattern(output).fullmatch(printed), f"{shown}\nthe page shows:\n{output}"
+                ended = printed if printed.endswith("\n") else f"{printed}\n"  # curl ends no line
+                assert not output or pattern(output).fullmatch(ended), f"{shown}\nthe page shows:\n{output}"
 
 
 def run(line: str, home: Home, folder: Path) -> str:

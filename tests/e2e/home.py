@@ -37,8 +37,9 @@ class Process:
 
     @property
     def role(self) -> str:
-        """hub, supervisor, envoy, cli, or replica: whatever the user's own is."""
+        """hub, supervisor, envoy, cli, worker (of a replica), or replica: whatever the user's own is."""
         for word, role in (
+            ("-m shipway.runtime.server.engine.processes.worker", "worker"),
             ("-m shipway.app", "hub"),
             ("supervisor/__main__.py", "supervisor"),
             ("/envoy ", "envoy"),

@@ -228,7 +228,7 @@ def test_down_and_hub_stop_leave_no_process_and_no_port_and_keep_the_models() ->
         url, revision = home.url("line"), "line-00001"
         out = home.ok("down", "--all")
         assert "ModelService/line is down" in out
-        assert home.processes("replica", "envoy", "supervisor") == []
+        assert home.processes("replica", "worker", "envoy", "supervisor") == []
         assert home.listening() == []
         assert [one["metadata"]["name"] for one in home.json("models")] == ["line"]
         home.ok("hub", "stop")
@@ -281,7 +281,7 @@ def test_up_as_a_user_who_is_not_root(a_users_home: Home) -> None:
     assert "line:1" in out
     assert post(f"{a_users_home.url('line')}/predict", {"input": [[3]]}).json() == {"output": [6.0]}
     processes = a_users_home.processes()
-    assert {process.role for process in processes} == {"hub", "supervisor", "envoy", "replica"}
+    assert {process.role for process in processes} == {"hub", "supervisor", "envoy", "replica", "worker"}
     assert 0 not in {_uid(process.pid) for process in processes}
     assert {one.stat().st_uid for one in a_users_home.path.rglob("*")} == {_uid(processes[0].pid)}
 

@@ -11,6 +11,15 @@ from shipway import formats
 from shipway.runtime.errors import ModelRefused
 from shipway.runtime.formats import find
 
+_NAMES = {
+    "onnx": "onnx",
+    "skops": "sklearn-skops",
+    "export": "torch-export",
+    "torchscript": "torchscript",
+    "pickle": "sklearn-joblib",
+    "torch": "pytorch",
+}
+
 
 @pytest.mark.parametrize(
     ("names", "expected"),
@@ -23,6 +32,8 @@ from shipway.runtime.formats import find
         (["model.pickle"], "sklearn-joblib"),
         (["model.pt"], "pytorch"),
         (["model.pth"], "pytorch"),
+        (["model.pt2"], "torch-export"),
+        (["model.ts"], "torchscript"),
         (["model-00001-of-00002.safetensors", "config.json"], "safetensors"),
         (["model.keras"], "keras"),
         (["model.h5"], "keras"),
@@ -49,7 +60,15 @@ def test_a_bin_by_its_first_bytes(head: bytes, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("format", "expected"),
-    [("sklearn-joblib", True), ("pytorch", True), ("sklearn-skops", False), ("onnx", False), ("custom", False)],
+    [
+        ("sklearn-joblib", True),
+        ("pytorch", True),
+        ("torch-export", True),
+        ("torchscript", True),
+        ("sklearn-skops", False),
+        ("onnx", False),
+        ("custom", False),
+    ],
 )
 def test_which_formats_run_code_when_loaded(format: str, expected: bool) -> None:
     assert formats.is_pickle(format) is expected
@@ -72,6 +91,14 @@ def test_which_formats_run_code_when_loaded(format: str, expected: bool) -> None
         ([".model.onnx", "other.joblib"], "other.joblib"),
         (["model.safetensors", "scaler.joblib"], "scaler.joblib"),
         (["model.pt", "other.onnx"], "other.onnx"),
+        (["model.pt"], "model.pt"),
+        (["weights.PTH"], "weights.PTH"),
+        (["other.pt", "model.pth"], "model.pth"),
+        (["model.pt", "other.pt2"], "other.pt2"),
+        (["model.pt2", "model.ts", "model.joblib"], "model.pt2"),
+        (["model.ts", "other.onnx"], "model.ts"),
+        (["model.pt", "weights.safetensors"], "model.pt"),
+        (["model.pt", "model.keras"], "model.pt"),
         (["model.onnx.pkl", "other.skops"], "other.skops"),
         (["model.tar.joblib"], "model.tar.joblib"),
     ],
@@ -82,8 +109,8 @@ def test_the_runtime_opens_what_the_version_is_said_to_be(
     file = find(output(dict.fromkeys(names, b"")))
     format = formats.detect(dict.fromkeys(names, b""))
     assert file.path.name == served
-    assert format == {"onnx": "onnx", "skops": "sklearn-skops", "pickle": "sklearn-joblib"}[file.format]
-    assert formats.is_pickle(format) is (file.format == "pickle")
+    assert format == _NAMES[file.format]
+    assert formats.is_pickle(format) is (file.format not in ("onnx", "skops"))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +120,10 @@ def test_the_runtime_opens_what_the_version_is_said_to_be(
         (["deep/model.joblib"], "sklearn-joblib"),
         (["model.json", "deep/weights.joblib"], "sklearn-joblib"),
         (["model.json", "weights.safetensors"], "safetensors"),
-        (["model.pt"], "pytorch"),
+        (["deep/model.pt"], "pytorch"),
+        (["deep/model.pt", "weights.safetensors"], "safetensors"),
+        (["a.pt", "b.pt"], "pytorch"),
+        (["model.bin"], "custom"),
         (["model.txt"], "custom"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shipway.bundle import Observed, Replica
 from shipway.kinds import Backend, ObjectMeta, Route, RouteSpec
 from shipway.routing import plan
@@ -24,6 +26,14 @@ def test_only_ready_replicas_below_the_count_are_endpoints() -> None:
     assert table == RoutingTable(
         (Upstream("d-1", ("127.0.0.1:9000",)),), (VirtualRoute("digits", (("d-1", 100),), 30.0, 2),)
     )
+
+
+def test_where_replicas_speak_grpc_comes_along() -> None:
+    seen = running("d-1", "Ready", "NotReady", "Ready")
+    replicas = tuple(replace(one, grpc_address=f"127.0.0.1:{9500 + one.index}") for one in seen.replicas)
+    table = plan([route(Backend(revision="d-1", replicas=3))], {"d-1": replace(seen, replicas=replicas)})
+    http, grpc = ("127.0.0.1:9000", "127.0.0.1:9002"), ("127.0.0.1:9500", "127.0.0.1:9502")
+    assert table.upstreams == (Upstream("d-1", http, grpc),)
 
 
 def test_a_revision_that_is_not_observed_keeps_an_empty_upstream() -> None:

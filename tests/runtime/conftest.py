@@ -116,7 +116,7 @@ class Digits:
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
     x, y = load_digits(return_X_y=True)
-    model = LogisticRegression(max_iter=20, tol=1.0).fit(x / 16, y)
+    model = LogisticRegression(tol=0.01).fit(x / 16, y)
     folder = tmp_path_factory.mktemp("digits")
     joblib.dump(model, folder / "model.joblib")
     return Digits(folder, model, x / 16)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from shipway.runtime.server.codec import rows
+from shipway.runtime.server.codec.door import Door
 from shipway.runtime.server.loading.loader import load
 from shipway.runtime.server.loading.model import call
 from shipway.runtime.server.settings import Settings
@@ -29,7 +30,7 @@ def test_digits_learns_and_predicts(
     metrics = [json.loads(line.split(" ", 1)[1]) for line in capsys.readouterr().out.split("\n") if "\x1e" in line]
     assert metrics[-1]["metrics"]["accuracy"] > 0.95
     model = load(Settings(model_dir=tmp_path, predictor=f"{folder / 'predictor.py'}:Digits"))
-    answer = call(model, rows.decode((folder / "sample.json").read_bytes(), model.signature))
+    answer = call(model, rows.decode((folder / "sample.json").read_bytes(), Door(model.signature)))
     assert answer.outputs["digit"].tolist() == [0, 1, 2]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from shipway.runtime.errors import ModelRefused
-from shipway.runtime.server.calls import Answer, Array, Call
+from shipway.runtime.server.calls import Answer, Call
 from shipway.runtime.server.catalog import Place, catalog
-from shipway.runtime.server.engine.executor import Description, Done
+from shipway.runtime.server.engine.executor import Description, Done, Stream
 from shipway.runtime.server.memory import Resident, leaving
 from shipway.runtime.server.observe.metrics import ModelMetrics
 from shipway.runtime.server.refusals import Reason, Refused
@@ -42,7 +42,7 @@ class Instant:
     def run(self, call: Call, done: Done) -> None:
         done(Answer({"text": np.array([self.text], dtype=object)}))
 
-    def stream(self, call: Call) -> AsyncIterator[Mapping[str, Array]]:
+    def stream(self, call: Call) -> Stream:
         raise NotImplementedError
 
     async def stop(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shipway.deploy.documents import Object, condition, numbers
+from shipway.deploy.documents import Object, condition, grpc_address, numbers
 from shipway.deploy.progress import Failure
 from shipway.deploy.result import Result, headline, version_of
 
@@ -39,6 +39,8 @@ def as_text(result: Result, requests: Requests) -> str:
         url = service.get("status", {}).get("url")
         if url:
             lines.append(f"service  {service['metadata']['name']}  {url}")
+        if grpc := grpc_address(service):
+            lines.append(f"grpc     {service['metadata']['name']}  {grpc}")
     if not result.state.failures:
         lines += [f"try it   {line}" for line in requests.values()]
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shipway.cli.output import aligned
-from shipway.deploy.documents import Object, condition, numbers, parse_time
+from shipway.deploy.documents import Object, condition, grpc_address, numbers, parse_time
 
 _Column = tuple[str, Callable[[Object, datetime], str]]
 
@@ -137,6 +137,7 @@ _WIDE: dict[str, tuple[_Column, ...]] = {
     "ModelService": (
         ("REVISION", _status("readyRevision")),
         ("ENVIRONMENT", _status("environment")),
+        ("GRPC", lambda obj, _: grpc_address(obj)),
         ("MESSAGE", _message("RolledOut")),
     ),
     "Revision": (("LOG", _status("log")), ("MESSAGE", _message("Ready"))),

@@ -38,7 +38,11 @@ def up(folder: Path, retrain: bool, timeout: float | None, output: str) -> None:
 
     FOLDER is a folder with a shipway.yaml, or such a file. Nothing that is unchanged is done again.
     """
-    project = read(folder)
+    deploy(read(folder), retrain=retrain, timeout=timeout, output=output)
+
+
+def deploy(project: Project, *, retrain: bool, timeout: float | None, output: str) -> None:
+    """Bring a project up, show the steps, print the result. Raises Reported when something failed."""
     hub = ensured()
     with _on_interrupt():
         applied, world = bring(hub, project, retrain=retrain, revive=ensured)

@@ -106,7 +106,13 @@ class ServiceController:
                 "or ONNX",
                 final=True,
             )
-        return ResolvedModel(name=name, version=version.number, digest=version.digest, origin=version.origin)
+        return ResolvedModel(
+            name=name,
+            version=version.number,
+            digest=version.digest,
+            format=version.format,
+            origin=version.origin,
+        )
 
     def _revision(self, service: ModelService, model: ResolvedModel | None) -> Revision:
         template = service.spec.template()

@@ -6,10 +6,22 @@ import json
 from collections.abc import Mapping
 
 from shipway.bundle import Environment, HttpProbe, Limits, Workload
-from shipway.kinds import EnvVars, FromSecret, JobInput, ModelJob, Probe, Resources, Revision, Run
+from shipway.kinds import (
+    EnvVars,
+    FromSecret,
+    JobInput,
+    ModelJob,
+    Probe,
+    ResolvedModel,
+    Resources,
+    Revision,
+    RevisionTemplate,
+    Run,
+)
 from shipway.kinds.quantity import cpu_cores, memory_bytes
 
 MODEL_SERVER = ("python", "-m", "shipway.runtime.server")
+DESCRIBE = ("python", "-m", "shipway.runtime.describe")
 
 
 def run_workload_name(run: Run) -> str:
@@ -37,18 +49,24 @@ def job_workload(job: ModelJob, run: Run) -> Workload:
     """One attempt of a run."""
     spec = job.spec
     plain, secret = _split(spec.env)
+    optimizes = spec.optimize != "none"
     return Workload(
         name=run_workload_name(run),
         mode="job",
         command=spec.command,
         replicas=spec.replicas,
-        env={**plain, "SHIPWAY_PARAMS": json.dumps(spec.params, sort_keys=True)},
+        env={
+            **plain,
+            "SHIPWAY_PARAMS": json.dumps(spec.params, sort_keys=True),
+            **({"SHIPWAY_OPTIMIZE": spec.optimize} if optimizes else {}),
+        },
         secret_env=secret,
-        environment=Environment(_lines(spec.requirements)),
+        environment=Environment(_lines(spec.requirements), features=("optimize",) if optimizes else ()),
         source=spec.source.digest,
         inputs={name: _input(one) for name, one in spec.inputs.items()},
         limits=_limits(spec.resources),
         timeout=spec.timeout,
+        afterwards=DESCRIBE if spec.model else (),
     )
 
 
@@ -79,16 +97,27 @@ def revision_workload(revision: Revision, replicas: int) -> Workload:
         replicas=replicas,
         env=plain,
         secret_env=secret,
-        environment=Environment(_lines(template.requirements), runtime=model is not None),
+        environment=Environment(
+            _lines(template.requirements),
+            runtime=model is not None,
+            features=_features(template, model) if model is not None else (),
+        ),
         source=template.source.digest if template.source else None,
         model=model.digest if model else None,
         serves=True,
+        grpc=model is not None and template.server.grpc,
         startup=startup,
         readiness=readiness,
         liveness=liveness,
         limits=_limits(template.resources),
         grace_period=template.grace_period,
     )
+
+
+def _features(template: RevisionTemplate, model: ResolvedModel) -> tuple[str, ...]:
+    """The server's, and onnxruntime for a model that needs it, unless the user names one (onnxruntime-gpu)."""
+    named = any(line.lower().startswith("onnxruntime") for line in _lines(template.requirements))
+    return (*(() if named or model.format != "onnx" else ("onnx",)), *template.server.features)
 
 
 def _input(one: JobInput) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 Object = Mapping[str, Any]
 Key = tuple[str, str]  # kind, name
@@ -36,3 +37,10 @@ def parse_time(text: str) -> datetime:
 def numbers(values: Mapping[str, float]) -> str:
     """``accuracy 0.9722, loss 0.1``."""
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+def grpc_address(service: Object) -> str:
+    """How a client of gRPC reaches a service: address and authority; empty when it does not speak it, or not yet."""
+    speaks = service.get("spec", {}).get("server", {}).get("grpc")
+    address = urlsplit(service.get("status", {}).get("url", "")).netloc
+    return f"{address}, authority {service['metadata']['name']}.localhost" if speaks and address else ""

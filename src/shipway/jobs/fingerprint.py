@@ -52,6 +52,7 @@ def declared(spec: ModelJobSpec, platform: Platform) -> dict[str, Any]:
         "replicas": f"{spec.replicas} {spec.mode}",
         "interpreter": platform.interpreter,
         "platform": platform.machine,
+        **({} if spec.optimize == "none" else {"optimize": spec.optimize}),
     }
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from shipway.kinds.cluster import LOCAL, Cluster, ClusterStatus
 from shipway.kinds.job import RETRAIN, CacheTtl, Evaluate, JobInput, ModelJob, ModelJobSpec, Run
 from shipway.kinds.meta import API_VERSION, Condition, Object, ObjectMeta, Status, Value
-from shipway.kinds.model import CHAMPION, LATEST, Model, ModelSpec, ModelVersion, split_reference
+from shipway.kinds.model import (
+    CHAMPION,
+    LATEST,
+    Model,
+    ModelSignature,
+    ModelSpec,
+    ModelTensor,
+    ModelVersion,
+    split_reference,
+)
 from shipway.kinds.parts import EnvVars, FromSecret, Probe, Resources, SecretRef, Source
 from shipway.kinds.revision import Revision, RevisionSpec
 from shipway.kinds.route import Backend, Route, RouteSpec
@@ -43,7 +52,9 @@ __all__ = [
     "ModelJobSpec",
     "ModelService",
     "ModelServiceSpec",
+    "ModelSignature",
     "ModelSpec",
+    "ModelTensor",
     "ModelVersion",
     "Object",
     "ObjectMeta",

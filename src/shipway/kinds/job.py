@@ -77,12 +77,15 @@ class ModelJobSpec(Value):
     resources: Resources = Resources()
     model: Name | None = None
     evaluate: Evaluate | None = None
+    optimize: Literal["none", "auto"] = "none"  # look for a faster form of the model that gives the same answers
     cache: bool | CacheTtl = True
 
     @model_validator(mode="after")
     def _gate_needs_model(self) -> Self:
         if self.evaluate is not None and self.model is None:
             raise ValueError("evaluate needs model: the gate decides about a model's version")
+        if self.optimize != "none" and self.model is None:
+            raise ValueError("optimize needs model: there is nothing to optimize in a job without one")
         return self
 
 

@@ -27,6 +27,21 @@ class ModelSpec(Value):
     source: Source | None = None  # files that become a version as they are (bring your own model)
 
 
+class ModelTensor(Value):
+    """One input or output; in ``shape`` -1 is any size, and a leading -1 the number of rows."""
+
+    name: str
+    datatype: str  # of the Open Inference Protocol: FP32, INT64, BYTES, ...
+    shape: tuple[int, ...]
+
+
+class ModelSignature(Value):
+    """What a version takes and gives, as it was recorded when it was packed."""
+
+    inputs: tuple[ModelTensor, ...] = ()
+    outputs: tuple[ModelTensor, ...] = ()
+
+
 class ModelVersion(Value):
     """One version, as the status lists it. Its full lineage is in the artifact."""
 
@@ -41,6 +56,7 @@ class ModelVersion(Value):
     gate: Literal["passed", "failed", "none"] = "none"
     gate_reason: str = ""
     origin: Literal["job", "import"] = "job"
+    signature: ModelSignature | None = None
 
 
 class ModelStatus(Status):

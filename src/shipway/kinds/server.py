@@ -48,6 +48,13 @@ class Server(Value):
     prediction_log: PredictionLog = PredictionLog()
     trace_sample: Fraction = 0.0
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The parts of the runtime that these settings switch on and that need packages of their own: the FEATUREs
+        of ``runtime/requirements-FEATURE.txt``."""
+        switched = {"grpc": self.grpc, "predictions": self.prediction_log.sample > 0, "tracing": self.trace_sample > 0}
+        return tuple(name for name, on in switched.items() if on)
+
     def to_environment(self) -> str:
         """``SHIPWAY_SERVER``: what differs from the defaults, sizes as bytes; empty when nothing does."""
         document = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)

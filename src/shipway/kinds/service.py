@@ -81,6 +81,7 @@ class ResolvedModel(Value):
     name: Name
     version: int
     digest: DigestStr
+    format: str = ""
     origin: Literal["job", "import"] = "job"  # who made it: a pickle that was not trained here is not loaded
 
 

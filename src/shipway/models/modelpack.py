@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from shipway.kinds import ModelSignature
+from shipway.models import signatures
 from shipway.models.lineage import Lineage
 from shipway.oci import Descriptor, Digest, Manifest
 from shipway.oci.manifest import canonical
@@ -26,6 +28,7 @@ METADATA = "org.cncf.model.file.metadata+json"
 UNTESTED = "org.cncf.model.file.mediatype.untested"
 LINEAGE = "dev.shipway.lineage+json"
 CONTENT = "dev.shipway.content.digest"
+SIGNATURE = "dev.shipway.signature+json"
 
 _SUFFIXES = {
     ".json": "weight.config",
@@ -92,13 +95,16 @@ def config(name: str, format: str, layers: Sequence[Descriptor], lineage: Lineag
     )
 
 
-def manifest(config: Descriptor, layers: Sequence[Descriptor], lineage: Lineage) -> Manifest:
+def manifest(
+    config: Descriptor, layers: Sequence[Descriptor], lineage: Lineage, signature: ModelSignature | None = None
+) -> Manifest:
     """The artifact."""
+    signed = {} if signature is None else {SIGNATURE: canonical(signature.model_dump(mode="json")).decode()}
     return Manifest(
         config=config,
         layers=tuple(layers),
         artifact_type=MANIFEST_TYPE,
-        annotations={LINEAGE: canonical(lineage.to_json()).decode(), CONTENT: content_digest(layers)},
+        annotations={LINEAGE: canonical(lineage.to_json()).decode(), CONTENT: content_digest(layers), **signed},
     )
 
 
@@ -111,6 +117,7 @@ class Packed:
     content: str
     created_at: datetime
     lineage: Lineage
+    signature: ModelSignature | None = None
 
 
 def read(manifest: Manifest, config: bytes) -> Packed:
@@ -125,4 +132,5 @@ def read(manifest: Manifest, config: bytes) -> Packed:
         content=manifest.annotations[CONTENT],
         created_at=lineage.created_at,
         lineage=lineage,
+        signature=signatures.parse(manifest.annotations.get(SIGNATURE, "")),
     )

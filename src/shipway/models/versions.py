@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from shipway import formats
 from shipway.errors import Corrupt, NotFound, UserError
-from shipway.kinds import ModelVersion
-from shipway.models import modelpack
+from shipway.kinds import ModelSignature, ModelVersion
+from shipway.models import modelpack, signatures
 from shipway.models.lineage import Lineage
 from shipway.models.modelpack import Packed
 from shipway.models.numbers import Numbers, by_name, next_number, without_model
 from shipway.oci import Descriptor, Digest, Index, Layout
 from shipway.ports import Clock
 from shipway.snapshot import SnapshotFile, walk
+
+log = logging.getLogger(__name__)
 
 
 class Versions:
@@ -47,7 +50,7 @@ class Versions:
         layers = [self._put(file) for file in files]
         format = formats.detect({file.name: self._head(layer) for file, layer in zip(files, layers, strict=True)})
         config = self._layout.put_blob(modelpack.config(name, format, layers, lineage), modelpack.CONFIG_TYPE)
-        manifest = modelpack.manifest(config, layers, lineage)
+        manifest = modelpack.manifest(config, layers, lineage, self._signature(name, layers))
         content = modelpack.content_digest(layers) if lineage.origin == "import" else None
         with self._layout.edit() as edit:
             existing = self._find(edit.index, name, lambda one: _same_run(one, lineage) or _same_import(one, content))
@@ -105,6 +108,17 @@ class Versions:
         blob = self._layout.put_blob(file.path, modelpack.media_type(file.name))
         return modelpack.layer(blob, file.name, executable=file.executable)
 
+    def _signature(self, name: str, layers: Sequence[Descriptor]) -> ModelSignature | None:
+        """As it lies among the files. One that cannot be read says nothing of the model beside it."""
+        found = next((one for one in layers if one.annotations[modelpack.FILEPATH] == signatures.FILE), None)
+        if found is None:
+            return None
+        with self._layout.blob_path(found.digest).open("rb") as file:
+            signature = signatures.parse(file.read(signatures.LARGEST + 1))
+        if signature is None:
+            log.warning("a version of %s: %s is no signature, and is ignored", name, signatures.FILE)
+        return signature
+
     def _head(self, layer: Descriptor) -> bytes:
         with self._layout.blob_path(layer.digest).open("rb") as file:
             return file.read(formats.HEAD)
@@ -123,6 +137,7 @@ class Versions:
             gate=packed.lineage.gate,
             gate_reason=packed.lineage.gate_reason,
             origin=packed.lineage.origin,
+            signature=packed.signature,
         )
 
     def _packed(self, descriptor: Descriptor) -> Packed:

@@ -73,6 +73,21 @@ def params(**defaults: Any) -> dict[str, Any]:
     return {**defaults, **json.loads(os.environ.get("SHIPWAY_PARAMS") or "{}")}
 
 
+def save_sample(x: Any, y: Any = None) -> None:
+    """Keep rows of ``x`` with the model version, as its service's requests will bring them: an array (a DataFrame, a
+    list, a tensor), or a mapping of them by the names of the inputs; ``y``, if given, is what the model answers.
+
+    The first 64 rows are kept. The server warms up with them, an optimised form of the model is compared on them, and
+    they tell of a model that does not know its own shapes (TorchScript, your own format) what it takes. Call it once,
+    in the process that writes the model; a second call replaces the first. It needs NumPy.
+
+    Raises TypeError for values that are neither numbers, bools nor text, ValueError for a value without rows.
+    """
+    from importlib import import_module
+
+    import_module("shipway.runtime.recording").save(output_dir(), x, y)
+
+
 def _name(name: object) -> str:
     if not isinstance(name, str) or not name:
         raise TypeError(f"the name of a metric is a text that is not empty, got {name!r}")

@@ -10,7 +10,7 @@ from typing import Any
 
 DATATYPES = (
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
-    "FP16", "FP32", "FP64", "BYTES",
+    "FP16", "BF16", "FP32", "FP64", "BYTES",
 )  # fmt: skip
 
 
@@ -18,7 +18,8 @@ DATATYPES = (
 class Tensor:
     """One input or output. In ``shape`` -1 is any size; a leading -1 is the number of rows.
 
-    BYTES elements are ``str`` in Python. Raises ValueError for an unknown datatype or a bad dimension.
+    BYTES elements are ``str`` in Python, and ``bytes`` where they are not UTF-8. BF16, which NumPy does not have, is
+    held as FP32. Raises ValueError for an unknown datatype or a bad dimension.
     """
 
     name: str

@@ -213,7 +213,9 @@ class FakeCluster:
 
     def _new_replica(self, workload: Workload, index: int) -> Replica:
         port = next(self._ports)
-        return Replica(index, "Starting", f"127.0.0.1:{port}" if workload.serves else "", pid=port)
+        address = f"127.0.0.1:{port}" if workload.serves else ""
+        grpc = f"127.0.0.1:{next(self._ports)}" if workload.grpc else ""
+        return Replica(index, "Starting", address, grpc, pid=port)
 
     def _change(self, name: str, **changes: object) -> None:
         virtual = self._virtual[name]

@@ -87,8 +87,8 @@ def _check_the_rest(server: Served, digits: Digits) -> None:
         ("POST", INFER, _tensor(np.zeros((0, 64))), {}, 400, "0 sample"),
         ("POST", INFER, _tensor(row) | {"outputs": [{"name": "nope"}]}, {}, 400, "unknown output 'nope'"),
         ("POST", INFER, _tensor(row, name="x"), {}, 400, "unknown input 'x'"),
-        ("POST", INFER, b"x", {"inference-header-content-length": "0"}, 400, "binary"),
-        ("POST", INFER, b"x", {"content-encoding": "gzip"}, 415, "gzip"),
+        ("POST", INFER, b"x", {"inference-header-content-length": "0"}, 400, "FP64"),
+        ("POST", INFER, b"x", {"content-encoding": "br"}, 415, "'br'"),
         ("POST", "/predict", {"input": [[1]]}, {}, 400, "expected"),
         ("POST", "/v2/models/cats/infer", _tensor(row), {}, 404, "unknown model 'cats'"),
         ("POST", "/v2/models/digits/versions/9/infer", _tensor(row), {}, 404, "unknown version '9'"),
@@ -99,7 +99,7 @@ def _check_the_rest(server: Served, digits: Digits) -> None:
         assert (got, list(answer)) == (status, ["error"]), (method, path, answer)
         assert words in answer["error"]
     metrics = server.ask("GET", "/metrics")[1]
-    assert 'shipway_requests_total{model="digits",version="2",code="415"} 1\n' in metrics
+    assert 'shipway_requests_total{model="digits",version="2",protocol="http",code="415"} 1\n' in metrics
     assert 'shipway_requests_in_flight{model="digits",version="2"} 0\n' in metrics
     assert 'shipway_model_info{model="digits",version="2",format="scikit-learn"} 1\n' in metrics
 
@@ -134,17 +134,17 @@ def test_live_before_the_model_is_loaded_and_during_a_long_call(serve: Serve, tm
 
 def test_sigterm_finishes_what_is_in_flight(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text(SLOW)
-    server = serve(None, "p.py:Slow")
+    server = serve(None, "p.py:Slow", SHIPWAY_SERVER='{"drainDelay": 1}')
     server.wait()
     idle = server.connect()
     idle.request("GET", "/v2")
     idle.getresponse().read()
-    with _in_flight(server, 1.0) as done:
+    with _in_flight(server, 2.0) as done:
         server.process.send_signal(signal.SIGTERM)
-        server.wait("/v2/health/ready", 503, seconds=0.8)
+        server.wait("/v2/health/ready", 503, seconds=5)
         assert server.ask("GET", "/v2/health/live")[0] == 200
         assert not done
-    assert done == [(200, {"output": [1.0]})]
+    assert done == [(200, {"output": [2.0]})]
     code, stderr = server.end()
     assert code == 0
     assert "Traceback" not in stderr

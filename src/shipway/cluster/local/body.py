@@ -11,12 +11,18 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from shipway.bundle import Environment
+
 PACKAGE = Path(__file__).parents[2]  # the folder of the shipway package that runs now
 
 
-def runtime_requirements(package: Path = PACKAGE) -> tuple[str, ...]:
-    """The lines of ``runtime/requirements.txt``: what the body needs beside itself."""
-    lines = (package / "runtime" / "requirements.txt").read_text("utf-8").splitlines()
+def body_requirements(environment: Environment, package: Path = PACKAGE) -> tuple[str, ...]:
+    """What the body needs beside itself in that environment, none where it has no body: the lines of
+    ``runtime/requirements.txt``, and of ``requirements-FEATURE.txt`` for each feature."""
+    if not environment.runtime:
+        return ()
+    names = ("requirements.txt", *(f"requirements-{one}.txt" for one in environment.features))
+    lines = [line for name in names for line in (package / "runtime" / name).read_text("utf-8").splitlines()]
     stripped = (line.partition("#")[0].strip() for line in lines)
     return tuple(line for line in stripped if line)
 

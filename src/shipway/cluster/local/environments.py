@@ -29,7 +29,7 @@ from pathlib import Path
 from packaging.markers import default_environment
 
 from shipway.bundle import Environment
-from shipway.cluster.local.body import make_body, runtime_requirements
+from shipway.cluster.local.body import body_requirements, make_body
 from shipway.cluster.local.interpreter import Interpreter
 from shipway.cluster.local.pip_configuration import PipConfiguration, redact, uv_environment
 from shipway.cluster.local.pip_reader import PipReader
@@ -128,8 +128,8 @@ class UvEnvironments:
 
     def _own_lacks(self, environment: Environment) -> str | None:
         markers = _markers()
-        return lacking(environment.requirements, _installed, markers, pinned=True) or (
-            lacking(runtime_requirements(), _installed, markers, pinned=False) if environment.runtime else None
+        return lacking(environment.requirements, _installed, markers, pinned=True) or lacking(
+            body_requirements(environment), _installed, markers, pinned=False
         )
 
     def _own(self, environment: Environment) -> Interpreter:
@@ -157,7 +157,7 @@ class UvEnvironments:
         )
 
     def _folder(self, environment: Environment, configuration: PipConfiguration) -> Path:
-        needed = [*environment.requirements, *(runtime_requirements() if environment.runtime else ())]
+        needed = [*environment.requirements, *body_requirements(environment)]
         constraints = [[path, _content_hash(Path(path))] for path in configuration.constraints]
         key = [normalised(needed), str(self._identity), configuration.sources(), constraints]
         return self._root / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
@@ -175,11 +175,13 @@ class UvEnvironments:
 
     def _make_once(self, folder: Path, environment: Environment, configuration: PipConfiguration, lock: int) -> None:
         _remove(folder)
-        runtime = runtime_requirements() if environment.runtime else ()
         try:
             self._run_uv(["venv", "--no-project", "--python", str(self._python), str(folder)], configuration, lock)
             requirements = folder / "requirements.txt"
-            _write(requirements, "".join(f"{line}\n" for line in (*environment.requirements, *runtime)))
+            _write(
+                requirements,
+                "".join(f"{line}\n" for line in (*environment.requirements, *body_requirements(environment))),
+            )
             into = ["--python", str(_python(folder))]
             offline = ["--no-index"] if configuration.no_index else []
             self._run_uv(["pip", "install", *into, *offline, "-r", str(requirements)], configuration, lock)

@@ -48,6 +48,11 @@ class Folder:
         return self.path / "logs"
 
     @property
+    def data(self) -> Path:
+        """What a server keeps over restarts (the prediction log); its own to make."""
+        return self.path / "data"
+
+    @property
     def deleted(self) -> bool:
         return (self.path / "deleted").exists()
 

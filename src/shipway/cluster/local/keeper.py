@@ -100,7 +100,8 @@ class Keeper:
     def ports(self) -> set[int]:
         """Ports that are promised to its replicas."""
         planned = self._plan["ports"] if self._plan else []
-        used = [one["port"] for one in self._status["replicas"]] if self._status else []
+        replicas = self._status["replicas"] if self._status else []
+        used = [port for one in replicas for port in (one["port"], one.get("grpc_port"))]
         return {port for port in [*planned, *used] if port}
 
     @property

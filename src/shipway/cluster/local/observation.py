@@ -110,7 +110,8 @@ def _replica(one: Mapping[str, Any]) -> Replica:
     return Replica(
         index=one["index"],
         phase=one["phase"],
-        address=f"127.0.0.1:{one['port']}" if one["port"] else "",
+        address=_address(one["port"]),
+        grpc_address=_address(one.get("grpc_port")),  # an earlier Shipway's supervisor has none
         pid=one["pid"],
         restarts=one["restarts"],
         exit_code=one["exit_code"],
@@ -118,6 +119,10 @@ def _replica(one: Mapping[str, Any]) -> Replica:
         reason=one["reason"],
         message=one["message"],
     )
+
+
+def _address(port: int | None) -> str:
+    return f"127.0.0.1:{port}" if port else ""
 
 
 def _time(seconds: float | None) -> datetime | None:

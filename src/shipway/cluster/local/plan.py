@@ -42,6 +42,7 @@ def make_plan(
         "name": workload.name,
         "mode": workload.mode,
         "argv": list(prepared.argv),
+        "afterwards": list(prepared.afterwards),
         "inherited": _inherited(prepared, folder, inherited),
         "contract": _contract(workload, prepared, folder),
         "env": dict(workload.env),
@@ -49,6 +50,7 @@ def make_plan(
         "cwd": str(folder.work),
         "replicas": workload.replicas,
         "ports": list(ports),
+        "grpc": workload.grpc,
         "probes": _probes(workload),
         "limits": asdict(workload.limits),
         "grace": workload.grace_period,
@@ -81,6 +83,7 @@ def _contract(workload: Workload, prepared: Prepared, folder: Folder) -> dict[st
         variables["SHIPWAY_INPUTS"] = json.dumps({name: str(path) for name, path in prepared.inputs.items()})
     if prepared.model is not None:
         variables["SHIPWAY_MODEL_DIR"] = str(prepared.model)
+        variables["SHIPWAY_DATA_DIR"] = str(folder.data)
     return variables
 
 

@@ -38,6 +38,7 @@ class Prepared:
     model: Path | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)  # variable to the file with its value
+    afterwards: tuple[str, ...] = ()
 
 
 def find_interpreter(workload: Workload, environments: Environments) -> Interpreter | None:
@@ -77,11 +78,12 @@ def prepare_files(
     except (ShipwayError, OSError) as error:
         raise PreparingFailed("PreparingFailed", str(error)) from error
     return Prepared(
-        argv=(find_command(workload.command, folder.work, interpreter, path), *workload.command[1:]),
+        argv=_resolved(workload.command, folder.work, interpreter, path),
         interpreter=interpreter,
         model=model,
         inputs=inputs,
         secrets={name: find_secret(secrets, *pair) for name, pair in workload.secret_env.items()},
+        afterwards=_resolved(workload.afterwards, folder.work, interpreter, path) if workload.afterwards else (),
     )
 
 
@@ -93,6 +95,10 @@ def find_secret(secrets: Path, secret: str, key: str) -> Path:
         there = f"it has {', '.join(known)}" if known else "there is no such secret"
         raise PreparingFailed("SecretNotFound", f"secret {secret!r} has no key {key!r}: {there}")
     return file
+
+
+def _resolved(command: tuple[str, ...], work: Path, interpreter: Interpreter | None, path: str) -> tuple[str, ...]:
+    return (find_command(command, work, interpreter, path), *command[1:])
 
 
 def find_command(command: tuple[str, ...], work: Path, interpreter: Interpreter | None, path: str) -> str:

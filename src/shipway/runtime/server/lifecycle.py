@@ -11,18 +11,24 @@ import socket
 import sys
 import time
 import traceback
-from typing import NoReturn
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NoReturn
 
 import msgspec
-from granian.constants import Interfaces
-from granian.server.embed import Server
 
 from shipway.runtime.errors import ModelRefused
 from shipway.runtime.server.catalog import Place, catalog
+from shipway.runtime.server.engine.executor import Executor
+from shipway.runtime.server.engine.isolation import isolation_of
+from shipway.runtime.server.engine.processes.executor import ProcessExecutor
 from shipway.runtime.server.engine.threads import ThreadExecutor
 from shipway.runtime.server.http.app import App
+from shipway.runtime.server.http.listener import listener
 from shipway.runtime.server.loading.loader import load
-from shipway.runtime.server.observe.metrics import ModelMetrics
+from shipway.runtime.server.observe.assembly import make_observer
+from shipway.runtime.server.observe.metrics import Metrics
+from shipway.runtime.server.observe.observer import Observer
 from shipway.runtime.server.repository import Open, Repository
 from shipway.runtime.server.served import ServedModel
 from shipway.runtime.server.settings import Settings, read
@@ -30,6 +36,8 @@ from shipway.runtime.server.state import State
 
 SERVER_FAILED = 1
 MODEL_REFUSED = 3  # docs/contract.md, "End"
+
+_LAST_ANSWERS = 2.0  # seconds in which answers that are made go out to slow readers, and idle streams of gRPC are cut
 
 
 class CannotListen(Exception):
@@ -42,7 +50,8 @@ def main() -> NoReturn:
     code, reason = 0, ""
     try:
         settings = read(os.environ)
-        asyncio.run(_serve(settings))
+        with asyncio.Runner(loop_factory=_new_loop) as runner:
+            runner.run(_serve(settings))
     except CannotListen as error:
         code, reason = SERVER_FAILED, str(error)
     except ModelRefused as refusal:
@@ -60,24 +69,26 @@ def main() -> NoReturn:
     os._exit(code)
 
 
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's, which carries half as many requests again, or Python's own where that is missing."""
+    try:
+        loop: asyncio.AbstractEventLoop = import_module("uvloop").new_event_loop()
+    except ImportError:
+        return asyncio.new_event_loop()
+    return loop
+
+
 async def _serve(settings: Settings) -> None:
     """Run until told to stop, then until every request has its answer. Raises CannotListen, ModelRefused."""
     _check_free(settings.host, settings.port)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    state, metrics = State(), ModelMetrics(settings.model, settings.version)
-    opener = _opener(settings, metrics)
+    state, observer = State(), make_observer(settings)
+    opener = _opener(settings, observer.metrics)
     repository = Repository(state, lambda: catalog(settings), opener, settings.server.memory_budget)
-    server = Server(
-        App(settings, repository, state, metrics),
-        settings.host,
-        settings.port,
-        interface=Interfaces.RSGI,
-        websockets=False,
-        backlog=1024,
-        log_enabled=False,
-    )
+    grpc = await _open_grpc(settings, repository, state, observer)
+    server = listener(App(settings, repository, state, observer), settings.host, settings.port)
     serving = asyncio.create_task(server.serve())
     loading = asyncio.create_task(_bring_up(repository, settings))
     serving.add_done_callback(lambda _: stop.set())
@@ -87,11 +98,41 @@ async def _serve(settings: Settings) -> None:
     if failure is None:
         state.drain()
         await asyncio.sleep(settings.server.drain_delay)
-        await repository.stop()
     server.stop()  # type: ignore[no-untyped-call]
-    await serving
+    await _answered(serving, repository)
+    if failure is None:
+        await repository.stop()
+    if grpc is not None:
+        await grpc.stop(_LAST_ANSWERS)
+    await asyncio.to_thread(observer.close)
     if failure is not None:
         raise failure
+
+
+async def _answered(serving: asyncio.Task[None], repository: Repository) -> None:
+    """Until every HTTP connection has ended; those on which nothing is under way (half a head, an answer that nobody
+    reads) only for a moment."""
+    quiet_since = time.monotonic()
+    while not serving.done() and time.monotonic() - quiet_since < _LAST_ANSWERS:
+        await asyncio.wait({serving}, timeout=0.1)
+        if any(served.held for served in repository.served()):
+            quiet_since = time.monotonic()
+
+
+async def _open_grpc(settings: Settings, repository: Repository, state: State, observer: Observer) -> Any:
+    """gRPC's face, listening, where it is switched on: protobuf may be missing elsewhere."""
+    if not settings.grpc_port:
+        return None
+    try:
+        face = import_module("shipway.runtime.server.rpc.server")
+    except ImportError as error:
+        raise ModelRefused(f"SHIPWAY_GRPC_PORT is set, and {error}: pip install 'shipway[grpc]'") from error
+    server = face.GrpcServer(settings, repository, state, observer)
+    try:
+        await server.start()
+    except OSError as error:
+        raise CannotListen(str(error)) from error
+    return server
 
 
 def _failure(task: asyncio.Task[None]) -> BaseException | None:
@@ -111,17 +152,32 @@ async def _bring_up(repository: Repository, settings: Settings) -> None:
     )
 
 
-def _opener(settings: Settings, metrics: ModelMetrics) -> Open:
+def _opener(settings: Settings, metrics: Metrics) -> Open:
     """How a version is loaded: in the threads of this process, or in processes of its own."""
 
     async def open_(place: Place) -> ServedModel:
         own = msgspec.structs.replace(settings, model=place.name, version=place.version, model_dir=place.folder)
-        executor = ThreadExecutor(lambda: load(own), own.server.instances)
+        counts = metrics.of(place.name, place.version)
+        executor = _executor(own, counts.restarted)
         description = await executor.start()
-        metrics.format = description.format
-        return ServedModel(place.name, place.version, executor, description, metrics)
+        served = ServedModel(place.name, place.version, executor, description, counts, own.server)
+        counts.opened(description.format, served.load)
+        counts.reached("open", description.opened)
+        counts.reached("warm-up", time.monotonic())
+        return served
 
     return open_
+
+
+def _executor(settings: Settings, restarted: Callable[[], None]) -> Executor:
+    """Threads of this process, or processes."""
+    instances = settings.server.instances
+    choice = isolation_of(settings.server.isolation, predictor=settings.predictor is not None)
+    if choice.isolation == "thread":
+        return ThreadExecutor(lambda: load(settings), instances)
+    places = "a process of its own" if instances == 1 else f"{instances} processes of its own"
+    print(f"shipway: {settings.model}:{settings.version} gets {places}: {choice.reason}", file=sys.stderr, flush=True)
+    return ProcessExecutor(settings, instances, restarted)
 
 
 def _check_free(host: str, port: int) -> None:

@@ -6,6 +6,7 @@ Source: Open Inference Protocol v2, "Model Versioning"; Triton's "Model Reposito
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -229,11 +230,17 @@ class Repository:
 
 
 def resident_bytes() -> int:
-    """Memory of this process now; 0 where the system does not say.
+    """Memory of this process and its workers now; 0 where the system does not say.
 
-    Source: proc(5), /proc/pid/statm, second field, in pages.
+    Source: proc(5), /proc/pid/task/tid/children; /proc/pid/statm, second field, in pages.
     """
-    try:
-        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
+    pages = 0
+    with contextlib.suppress(OSError):
+        pages += _resident_pages("self")
+        for worker in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+            pages += _resident_pages(worker)
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _resident_pages(pid: str) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])

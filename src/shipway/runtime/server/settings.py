@@ -81,6 +81,8 @@ class Settings(Struct, frozen=True):
     allow_pickle: bool = False
     admin_key: str = ""  # without one, models are not loaded and unloaded over the network
     data_dir: Path | None = None  # where the prediction log may write
+    workload: str = ""
+    replica: str = "0"
     server: Server = Server()
 
 
@@ -101,6 +103,8 @@ def read(environ: Mapping[str, str]) -> Settings:
         allow_pickle=environ.get("SHIPWAY_ALLOW_PICKLE") == "1",
         admin_key=environ.get("SHIPWAY_ADMIN_KEY") or "",
         data_dir=_folder(environ, "SHIPWAY_DATA_DIR"),
+        workload=environ.get("SHIPWAY_WORKLOAD") or "",
+        replica=environ.get("SHIPWAY_REPLICA_INDEX") or "0",
         server=_server(environ.get("SHIPWAY_SERVER") or "{}"),
     )
 

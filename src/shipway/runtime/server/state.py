@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from enum import Enum
 
 
@@ -18,6 +19,7 @@ class State:
 
     def __init__(self) -> None:
         self.phase = Phase.LOADING
+        self._changed = asyncio.Event()
 
     @property
     def ready(self) -> bool:
@@ -27,8 +29,17 @@ class State:
     def loaded(self) -> None:
         """What must be there at the start is loaded and warm."""
         if self.phase is Phase.LOADING:
-            self.phase = Phase.READY
+            self._go_to(Phase.READY)
 
     def drain(self) -> None:
         """The end has begun."""
-        self.phase = Phase.DRAINING
+        self._go_to(Phase.DRAINING)
+
+    async def until_changed(self) -> None:
+        """Return when the phase is another one than it is now."""
+        await self._changed.wait()
+
+    def _go_to(self, phase: Phase) -> None:
+        self.phase = phase
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -118,6 +118,8 @@ class Supervisor:
             message = f"replica {failed.index}: {failed.message}" if len(self._replicas) > 1 else failed.message
             self._outcome = (failed.reason, message, failed.index)
             self._stop_all("Stopped", now)
+        if all(one.worked for one in self._replicas):
+            self._timeout_at = NEVER
         if self._outcome is None and now >= self._timeout_at:
             self._outcome = ("TimedOut", f"took longer than {self._plan['timeout']:g} s", None)
             self._stop_all("TimedOut", now)
@@ -212,7 +214,7 @@ class Supervisor:
         write_json(f"{self._directory}/status.json", self._status(), sync=False)
 
     def _taken(self) -> set[int]:
-        return {one.port for one in self._replicas if one.port is not None}
+        return {port for one in self._replicas for port in (one.port, one.grpc_port) if port is not None}
 
     def _cgroup(self, index: int) -> cgroups.Cgroup | None:
         if not self._support.folders:

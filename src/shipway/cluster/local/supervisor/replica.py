@@ -28,6 +28,7 @@ _LINGER = 1.0  # seconds in which the gateway hears that a replica is leaving, a
 _PORT_PATIENCE = 0.5
 _HOW_UNKNOWN = 255  # stands for the end of a process that was not our child
 _SWEEP_PATIENCE = 2.0
+_FOLLOWING = 60.0  # seconds for what follows the command of a job
 
 
 class Site:
@@ -52,11 +53,13 @@ class Site:
 
 class Replica:
     """``state``: ``waiting`` for its start, ``running``, ``lingering`` (scaled down, SIGTERM follows),
-    ``stopping`` (SIGTERM was sent), ``ended`` for good."""
+    ``stopping`` (SIGTERM was sent), ``following`` (a job's command succeeded, and ``afterwards`` runs), ``ended`` for
+    good."""
 
     def __init__(self, index: int, port: int | None, site: Site, now: float) -> None:
         self.index = index
         self.port = port
+        self.grpc_port: int | None = None
         self.state = "waiting"
         self.leaving = False  # it is to end for good
         self.restarts = 0
@@ -93,7 +96,7 @@ class Replica:
     @property
     def phase(self) -> str:
         """As in ``bundle.ReplicaPhase``."""
-        if self.state == "running":
+        if self.state in ("running", "following"):
             return self._health.phase
         if self.state == "waiting":
             return "BackOff" if self._starts else "Starting"
@@ -102,6 +105,11 @@ class Replica:
     @property
     def succeeded(self) -> bool:
         return self.state == "ended" and self.exit_code == 0
+
+    @property
+    def worked(self) -> bool:
+        """Its command has succeeded, whatever still follows."""
+        return self.exit_code == 0 and self.state in ("following", "ended")
 
     @property
     def gone(self) -> bool:
@@ -127,6 +135,7 @@ class Replica:
             "index": self.index,
             "phase": self.phase,
             "port": self.port,
+            "grpc_port": self.grpc_port,
             "pid": self.pid,
             "start_time": self._start_time,
             "pipes": self._pipes,
@@ -141,13 +150,13 @@ class Replica:
         """Do what is due."""
         if self.state == "waiting" and now >= self._start_at:
             self._start(now)
-        if self.state in ("running", "lingering", "stopping"):
+        if self.state in ("running", "lingering", "stopping", "following"):
             self._reap(now)
         if self.state in ("running", "lingering", "stopping"):
             self._probe(now)
         if self.state == "lingering" and now >= self._terminate_at:
             self._terminate(now)
-        if self.state == "stopping" and now >= self._kill_at:
+        if self.state in ("stopping", "following") and now >= self._kill_at:
             self._kill_at = NEVER
             self._kill()
         if self.state == "ended" and not self.gone:
@@ -162,6 +171,8 @@ class Replica:
         elif reason == "ScaledDown":
             if self.state == "running":
                 self.state, self._doom, self._terminate_at = "lingering", reason, now + _LINGER
+        elif self.state == "following":
+            self._kill()
         elif self.state in ("running", "lingering"):
             self._doom = reason
             self._terminate(now)
@@ -171,6 +182,7 @@ class Replica:
         marker = f"SHIPWAY_WORKLOAD={self._site.plan['name']}"
         adopted = self._adopted = Adopted(self._site.selector, seen, marker)
         self.pid, self._start_time, self._pipes = adopted.pid, adopted.start_time, seen["pipes"]
+        self.grpc_port = seen.get("grpc_port")
         self.restarts, self._starts, self._was_ready = seen["restarts"], 1, True
         self.exit_code, self.signal = seen["exit_code"], seen["signal"]  # of its last end, which was told already
         self.state, self._began = "running", now
@@ -193,8 +205,10 @@ class Replica:
         self._began, self._doom, self._kill_at = now, "", NEVER
         self._ooms = self._cgroup.oom_kills() if self._cgroup else 0
         plan = self._site.plan
+        if plan.get("grpc"):
+            self.grpc_port = self._second_port()
         try:
-            which = (plan, self.index, self._site.replicas, self.port)
+            which = (plan, self.index, self._site.replicas, self.port, self.grpc_port)
             run = spawn(argv_of(*which), environment_of(*which), plan["cwd"], self._on_spawn)
         except OSError as error:
             self.pid = self._start_time = None
@@ -225,6 +239,11 @@ class Replica:
         self._port_deadline = NEVER
         self.port = ports.find_free(self._site.taken())
         return True
+
+    def _second_port(self) -> int:
+        """The one that it had while that is free. No hub promises it: it is told by the status."""
+        port = self.grpc_port
+        return port if port is not None and ports.is_free(port) else ports.find_free(self._site.taken())
 
     def _probe(self, now: float) -> None:
         for attempt in [one for one in self._attempts if one.deadline <= now]:
@@ -279,13 +298,32 @@ class Replica:
         self.pid = self._start_time = None
         if self._output is not None:
             self._output.finish()
+        if self.state == "following":
+            code = 0  # the command's; how that ended which followed it, its log tells
         self.exit_code, self.signal = (code, None) if code >= 0 else (None, -code)
+        if code == 0 and self._goes_on(now):
+            return
         # Without a port nothing was asked: such a one counts as ready from its start, which proves nothing.
         self._was_ready = self._was_ready or (self.port is not None and self._health.healthy_for(now) > 0)
         why = self._why(code)
         if self._adopted is not None:
             self._adopted = self.exit_code = None
         self._ended(*why, now)
+
+    def _goes_on(self, now: float) -> bool:
+        """Start what follows the command that has just succeeded, once for all replicas; False where nothing does."""
+        plan = self._site.plan
+        # A plan of an earlier Shipway knows of nothing that follows.
+        if self.state != "running" or self.index != 0 or not plan.get("afterwards"):
+            return False
+        variables = environment_of(plan, self.index, self._site.replicas, self.port)
+        try:
+            run = spawn(plan["afterwards"], variables, plan["cwd"], self._on_spawn)
+        except OSError:
+            return False
+        self.state, self._kill_at = "following", now + _FOLLOWING
+        self._output = Output(self._site.selector, self._log, run.stdout, run.stderr)
+        return True
 
     def _end_of_child(self, pid: int) -> int | None:
         """Its exit code (negative for a signal), None while it runs."""

@@ -10,6 +10,7 @@ from typing import Any
 from shipway.runtime.errors import BadInput, ModelRefused
 from shipway.runtime.server.calls import Array, Call
 from shipway.runtime.server.loading.model import Model
+from shipway.runtime.server.loading.one_pass import one_pass
 from shipway.runtime.signature import Signature, Tensor
 
 _INPUT = "input"
@@ -28,12 +29,16 @@ def estimator_model(estimator: Any, file: str) -> Model:
     inputs = (Tensor(_INPUT, "FP64", (-1, int(features))),) if features else ()
     methods = _methods(estimator)
     table = _table(estimator)
+    both = one_pass(estimator, int(features), table) if features and len(methods) == 2 else None
 
     def function(call: Call) -> dict[str, Any]:
         if len(call.inputs) != 1:
             raise BadInput(f"one input is expected, got {', '.join(call.inputs)}")
-        x = table(next(iter(call.inputs.values())))
+        rows = next(iter(call.inputs.values()))
         try:
+            if both is not None and (found := both(rows)) is not None:
+                return dict(zip(methods, found, strict=True))
+            x = table(rows)
             return {name: method(x) for name, method in methods.items() if not call.wanted or name in call.wanted}
         except ValueError as error:  # types and shapes were checked: it dislikes the values (NaN, no rows)
             raise BadInput(f"{type(estimator).__name__}: {str(error).partition(chr(10))[0]}") from error

@@ -5,16 +5,22 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 from shipway.runtime.errors import ModelRefused
-from shipway.runtime.formats import find, open_model
+from shipway.runtime.formats import ModelFile, find, open_model
 from shipway.runtime.predictor import Predictor
+from shipway.runtime.recording import Recorded, contradiction, fitted, read
 from shipway.runtime.server.calls import Call
+from shipway.runtime.server.loading.cpus import limit_blas, threads
 from shipway.runtime.server.loading.estimator import estimator_model
 from shipway.runtime.server.loading.model import Model
+from shipway.runtime.server.loading.program import program_model
+from shipway.runtime.server.loading.script import script_model
 from shipway.runtime.server.loading.session import session_model
 from shipway.runtime.server.settings import Settings
 from shipway.runtime.signature import Signature
@@ -26,11 +32,41 @@ def load(settings: Settings) -> Model:
         return _from_predictor(settings.predictor, settings.model_dir)
     if settings.model_dir is None:
         raise ModelRefused("nothing to serve: neither SHIPWAY_MODEL_DIR nor SHIPWAY_PREDICTOR is set")
-    file = find(settings.model_dir)
-    native = open_model(file, allow_pickle=settings.allow_pickle)
-    if file.format == "onnx":
-        return session_model(native, file.path.name)
-    return estimator_model(native, file.path.name)
+    file, recorded = find(settings.model_dir), read(settings.model_dir)
+    count = threads(settings.server.instances)
+    native = open_model(file, allow_pickle=settings.allow_pickle, threads=count)
+    if file.format in ("pickle", "skops"):
+        limit_blas(count)
+    return _as_recorded(_native_model(native, file, recorded.signature), file.path.name, recorded)
+
+
+def _native_model(native: Any, file: ModelFile, recorded: Signature) -> Model:
+    name = file.path.name
+    match file.format:
+        case "onnx":
+            return session_model(native, name)
+        case "export":
+            return program_model(native, name)
+        case "torch" | "torchscript" if isinstance(native, Mapping):
+            raise ModelRefused(
+                f"{name} holds weights and no network: name a predictor that builds the network and loads them, or "
+                "save the whole model with torch.export.save(torch.export.export(network, ...), 'model.pt2')"
+            )
+        case "torch" | "torchscript":
+            return script_model(native, name, recorded)
+        case _:
+            return estimator_model(native, name)
+
+
+def _as_recorded(model: Model, name: str, recorded: Recorded) -> Model:
+    """The model, and what it does not know of itself from what was recorded when it was packed. Raises ModelRefused
+    when both know and do not agree: it is not the model that was trained, or it is read otherwise than it was then."""
+    if recorded.by == "model" and (problem := contradiction(recorded.signature, model.signature)):
+        raise ModelRefused(f"{name} is not what was recorded in this version: {problem}")
+    inputs = model.signature.inputs or recorded.signature.inputs
+    outputs = model.signature.outputs or (recorded.signature.outputs if recorded.by == "model" else ())
+    one = fitted(recorded.inputs, inputs, rows=1)
+    return replace(model, signature=Signature(inputs, outputs), sample=lambda: one)
 
 
 def _from_predictor(reference: str, model_dir: Path | None) -> Model:
@@ -43,20 +79,32 @@ def _from_predictor(reference: str, model_dir: Path | None) -> Model:
         raise
     except (Exception, SystemExit) as error:
         raise _refused(f"{reference} could not load", error) from error
-    signature = predictor.signature or Signature()
+    # What the model itself takes is not what comes to a predictor in front of it. Rows that training code saved are.
+    recorded = read(model_dir) if model_dir is not None else Recorded()
+    known = recorded if recorded.by == "sample" else Recorded()
+    signature = predictor.signature or Signature(known.signature.inputs)
     if not isinstance(signature, Signature):
         raise ModelRefused(f"{reference}: signature must be a Signature, got {type(signature).__name__}")
 
+    predict: Callable[..., Any] = predictor.predict
+    takes_parameters = "parameters" in inspect.signature(cls.predict).parameters
+
     def function(call: Call) -> Any:
         several = len(signature.inputs) > 1 or len(call.inputs) > 1
-        return predictor.predict(dict(call.inputs) if several else next(iter(call.inputs.values())))
+        x = dict(call.inputs) if several else next(iter(call.inputs.values()))
+        return predict(x, parameters=dict(call.parameters)) if takes_parameters else predict(x)
+
+    def sample() -> Any:
+        made = predictor.warmup()
+        return fitted(known.inputs, signature.inputs, rows=1) if made is None else made
 
     return Model(
         format="shipway-predictor",
         function=function,
         signature=signature,
-        sample=predictor.warmup,
-        is_async=inspect.iscoroutinefunction(cls.predict),
+        sample=sample,
+        is_async=inspect.iscoroutinefunction(cls.predict) or inspect.isasyncgenfunction(cls.predict),
+        streams=inspect.isgeneratorfunction(cls.predict) or inspect.isasyncgenfunction(cls.predict),
     )
 
 

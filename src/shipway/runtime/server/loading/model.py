@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,6 +31,7 @@ class Model:
     sample: Callable[[], Any] = lambda: None  # for the warm-up: inputs by name, one array, or None
     is_async: bool = False
     streams: bool = False
+    opened: float = field(default_factory=time.monotonic)
 
     def warmup_inputs(self) -> Mapping[str, Array] | None:
         """What the warm-up call is made with; None when nothing can be made up."""
@@ -54,19 +56,19 @@ class Model:
 
 def call(model: Model, request: Call) -> Answer:
     """Call a model whose function is plain. Raises BadInput, Refused."""
-    started = time.perf_counter()
+    began = time.monotonic()
     try:
         result = model.function(request)
     except BadInput:
         raise
     except (Exception, SystemExit) as error:
         raise _failed(error) from error
-    return _answer(model, request, result, time.perf_counter() - started)
+    return _answer(model, request, result, began)
 
 
 async def call_async(model: Model, request: Call) -> Answer:
     """Call a model whose function gives an awaitable. Raises BadInput, Refused."""
-    started = time.perf_counter()
+    began = time.monotonic()
     try:
         result: Awaitable[Any] = model.function(request)
         value = await result
@@ -74,7 +76,31 @@ async def call_async(model: Model, request: Call) -> Answer:
         raise
     except (Exception, SystemExit) as error:
         raise _failed(error) from error
-    return _answer(model, request, value, time.perf_counter() - started)
+    return _answer(model, request, value, began)
+
+
+def items(model: Model, request: Call) -> Generator[Mapping[str, Array], None, None]:
+    """The outputs of a model whose function gives a generator. Raises BadInput, Refused."""
+    try:
+        with contextlib.closing(model.function(request)) as generator:
+            for value in generator:
+                yield _named(model.signature, value)
+    except (BadInput, Refused):
+        raise
+    except (Exception, SystemExit) as error:
+        raise _failed(error) from error
+
+
+async def items_async(model: Model, request: Call) -> AsyncGenerator[Mapping[str, Array], None]:
+    """The outputs of a model whose function gives an asynchronous generator. Raises BadInput, Refused."""
+    try:
+        async with contextlib.aclosing(model.function(request)) as generator:
+            async for value in generator:
+                yield _named(model.signature, value)
+    except (BadInput, Refused):
+        raise
+    except (Exception, SystemExit) as error:
+        raise _failed(error) from error
 
 
 def _failed(error: BaseException) -> Refused:
@@ -82,7 +108,8 @@ def _failed(error: BaseException) -> Refused:
     return Refused(Reason.FAILED, f"predict failed: {type(error).__name__}: {error}")
 
 
-def _answer(model: Model, request: Call, result: Any, seconds: float) -> Answer:
+def _answer(model: Model, request: Call, result: Any, began: float) -> Answer:
+    seconds = time.monotonic() - began
     rows = request.rows
     outputs = _named(model.signature, result)
     if model.signature.batched:
@@ -97,7 +124,7 @@ def _answer(model: Model, request: Call, result: Any, seconds: float) -> Answer:
     if missing:
         raise BadInput(f"unknown output {', '.join(map(repr, missing))}; the model gave {', '.join(outputs)}")
     chosen = {name: outputs[name] for name in request.wanted} if request.wanted else outputs
-    return Answer(chosen, rows, seconds)
+    return Answer(chosen, rows, seconds, began=began)
 
 
 def _named(signature: Signature, result: Any) -> dict[str, Array]:

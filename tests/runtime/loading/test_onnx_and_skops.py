@@ -63,6 +63,51 @@ def test_what_onnxruntime_calls_an_invalid_argument_is_the_callers(linear: Model
         call(linear, Call({"x": np.zeros((1, 3), np.float32)}))
 
 
+def test_arrays_may_lie_anyhow(linear: Model, digits: Digits) -> None:
+    x = digits.x[:5].astype(np.float32)
+    expected = call(linear, Call({"x": x})).outputs["scores"]
+    misaligned = np.frombuffer(b"\0" + x.tobytes(), np.float32, offset=1).reshape(x.shape)
+    assert not misaligned.flags.aligned
+    assert not misaligned.flags.writeable
+    for one in (misaligned, np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2]):
+        assert np.array_equal(call(linear, Call({"x": one})).outputs["scores"], expected)
+    assert call(linear, Call({"x": x[:0]})).outputs["scores"].shape == (0, 10)
+
+
+def test_an_input_that_is_missing_or_unknown_is_the_callers_fault(linear: Model) -> None:
+    with pytest.raises(BadInput, match=r"the model takes x FP32 \[-1, 64\], and got nothing"):
+        call(linear, Call({}))
+    with pytest.raises(BadInput, match="y"):
+        call(linear, Call({"y": np.zeros((1, 64), np.float32)}))
+    with pytest.raises(BadInput, match="nope"):
+        call(linear, Call({"x": np.zeros((1, 64), np.float32)}, wanted=("nope",)))
+
+
+def test_a_session_keeps_to_its_threads(tmp_path: Path, digits: Digits) -> None:
+    _linear_onnx(tmp_path, digits.model.coef_.T, digits.model.intercept_)
+    session = open_model(find(tmp_path), allow_pickle=False, threads=3)
+    options = session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert "AzureExecutionProvider" not in session.get_providers()
+
+
+def test_a_graph_that_gives_no_tensors_is_refused_with_a_hint(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto
+    sequence = helper.make_sequence_type_proto(helper.make_tensor_type_proto(kind.FLOAT, ["rows"]))
+    graph = helper.make_graph(
+        [helper.make_node("SequenceConstruct", ["x"], ["parts"])],
+        "sequence",
+        [helper.make_tensor_value_info("x", kind.FLOAT, ["rows"])],
+        [helper.make_value_info("parts", sequence)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, str(tmp_path / "model.onnx"))
+    with pytest.raises(ModelRefused, match=r"'parts' is a seq\(tensor\(float\)\).*zipmap=False"):
+        load(Settings(model_dir=tmp_path))
+
+
 def test_an_onnx_file_is_served(serve: Serve, tmp_path: Path, digits: Digits) -> None:
     _linear_onnx(tmp_path, digits.model.coef_.T, digits.model.intercept_)
     server = serve(tmp_path)
