@@ -39,6 +39,9 @@ class Instant:
 
     def on_idle(self, wake: Callable[[], None]) -> None: ...
 
+    def at_once(self, call: Call) -> Answer:
+        raise NotImplementedError
+
     def run(self, call: Call, done: Done) -> None:
         done(Answer({"text": np.array([self.text], dtype=object)}))
 
@@ -223,9 +226,23 @@ def test_a_budget_loads_on_demand_and_the_least_recently_used_leaves() -> None:
     run(test())
 
 
+def test_a_model_that_is_alone_is_loaded_at_the_start_whatever_the_budget() -> None:
+    async def test() -> None:
+        world = World({"a": ["2", "1"]}, budget=2**40)
+        await world.repository.start()
+        assert world.loads == ["a:2"]
+        assert await world.ask("a", "1") == "a:1"
+        small = World({"a": ["1"]}, budget=10, sizes={"a": 11})
+        with pytest.raises(ModelRefused, match="a:1 takes 11 bytes at least, and memoryBudget is 10"):
+            await small.repository.start()
+        assert not small.state.ready
+
+    run(test())
+
+
 def test_one_load_for_many_callers_and_it_survives_them() -> None:
     async def test() -> None:
-        world = World({"a": ["1"]}, budget=2**40)
+        world = World({"a": ["1"], "b": ["1"]}, budget=2**40)
         await world.repository.start()
         world.gate.clear()
         callers = [asyncio.create_task(world.ask("a")) for _ in range(5)]
@@ -241,7 +258,7 @@ def test_one_load_for_many_callers_and_it_survives_them() -> None:
 
 def test_what_failed_on_demand_is_not_tried_by_every_request() -> None:
     async def test() -> None:
-        world = World({"a": ["1"]}, budget=2**40)
+        world = World({"a": ["1"], "b": ["1"]}, budget=2**40)
         await world.repository.start()
         world.broken.add("a:1")
         for _ in range(3):

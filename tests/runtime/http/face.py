@@ -41,6 +41,9 @@ class Played:
 
     def on_idle(self, wake: Callable[[], None]) -> None: ...
 
+    def at_once(self, call: Call) -> Answer:
+        raise NotImplementedError
+
     def run(self, call: Call, done: Done) -> Callable[[], None] | None:
         self.idle = 0
         task = asyncio.ensure_future(self._run(call, done))

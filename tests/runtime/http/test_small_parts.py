@@ -16,8 +16,8 @@ from shipway.runtime.errors import BadInput
 from shipway.runtime.server.http.body import gunzip, inflate
 from shipway.runtime.server.http.deadlines import allowance
 from shipway.runtime.server.http.departures import Departures
-from shipway.runtime.server.http.lingering import Lingering
 from shipway.runtime.server.http.pipes import Pipe
+from shipway.runtime.server.lingering import Lingering
 from tests.runtime.http.face import Departure, Exchange, Scope
 
 

@@ -106,6 +106,7 @@ def test_a_job_of_its_own_copies_the_version(tmp_path: Path, forest: Any, monkey
         "SHIPWAY_OUTPUT_DIR": str(output),
         "SHIPWAY_INPUTS": json.dumps({"model": str(folder)}),
         "SHIPWAY_PARAMS": '{"share": 1.0}',
+        "SHIPWAY_ALLOW_PICKLE": "1",
     }
     command = [sys.executable, "-m", "shipway.runtime.optimize"]
 
@@ -120,3 +121,8 @@ def test_a_job_of_its_own_copies_the_version(tmp_path: Path, forest: Any, monkey
     kept = run()
     assert kept.returncode == 1
     assert kept.stderr.splitlines()[-1].startswith("shipway: optimize: kept the original: the answers differ")
+    del environment["SHIPWAY_ALLOW_PICKLE"]
+    environment |= {"SHIPWAY_OUTPUT_DIR": str(tmp_path / "third")}
+    closed = run()
+    assert closed.returncode == 1
+    assert "kept the original: model.joblib is a pickle of unknown origin" in closed.stderr.splitlines()[-1]

@@ -7,6 +7,8 @@ import contextlib
 import gc
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from shipway.runtime.server.calls import Call
 from shipway.runtime.server.engine.processes import child
 from shipway.runtime.server.engine.processes import executor as executor_module
 from shipway.runtime.server.engine.processes.executor import ProcessExecutor
+from shipway.runtime.server.engine.scheduler import Scheduler
 from shipway.runtime.server.refusals import Reason, Refused
 from tests.runtime.conftest import Serve
 from tests.runtime.processes.conftest import PREDICTORS, ask, doing, gone, open_files, until, working
@@ -79,6 +82,53 @@ def test_a_call_that_hangs_costs_its_worker(tmp_path: Path, monkeypatch: pytest.
             with pytest.raises(Refused, match="signal 9"):
                 await ask(executor, hanging)
             assert (await ask(executor, Call({"x": np.ones(1)}))).outputs["output"].tolist() == [1]
+
+    asyncio.run(run())
+
+
+def test_a_call_that_hangs_and_that_nobody_waits_for_costs_its_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "GRACE", 0.3)
+
+    async def run() -> None:
+        async with working(tmp_path, "Plain") as (executor, description):
+            (pid,) = _pids(executor)
+            served = Scheduler(executor, description)
+            short = asyncio.create_task(served.infer(doing("sleep", 0.05, x=np.ones(1))))
+            await until(lambda: executor.idle == 0)
+            short.cancel()
+            await until(lambda: executor.idle == 1)
+            callers = [asyncio.create_task(served.infer(doing("hang"))) for _ in range(3)]
+            await until(lambda: executor.idle == 0)
+            assert _pids(executor) == [pid], "what ends in time costs nothing"
+            for caller in callers:
+                caller.cancel()
+            await until(lambda: gone(pid))
+            answer = await served.infer(doing("echo", x=np.ones(1)))
+            assert answer.outputs["x"].tolist() == [1]
+
+    asyncio.run(run())
+
+
+def test_a_stream_that_hangs_as_its_reader_goes_costs_its_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "GRACE", 0.1)
+    code = (
+        "import time\nfrom shipway import Predictor\nclass P(Predictor):\n"
+        "  def load(self, d): pass\n"
+        "  def predict(self, x):\n    yield x\n    time.sleep(1000)\n"
+    )
+
+    async def run() -> None:
+        async with working(tmp_path, "P", code=code) as (executor, _):
+            stream = executor.stream(Call({"x": np.ones(1)}))
+            await anext(stream)
+            reading = asyncio.create_task(anext(stream))
+            await asyncio.sleep(0)
+            reading.cancel()
+            await asyncio.wait_for(stream.aclose(), 30)
 
     asyncio.run(run())
 
@@ -193,6 +243,17 @@ def test_workers_die_with_a_server_that_is_killed(serve: Serve, tmp_path: Path, 
         while not all(map(gone, workers)):
             assert time.monotonic() < end
             time.sleep(0.01)
+
+
+def test_a_server_that_ends_right_after_it_spawned_a_worker_leaves_none_behind(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, os\n"
+        "from shipway.runtime.server.engine.processes.child import Child\n"
+        "async def main():\n    Child().spawn()\n    os._exit(0)\n"
+        "asyncio.run(main())\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, timeout=60)  # until the pipe's end
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_a_program_that_user_code_starts_does_not_keep_the_worker_alive(tmp_path: Path) -> None:

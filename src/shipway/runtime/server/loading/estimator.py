@@ -14,6 +14,8 @@ from shipway.runtime.server.loading.one_pass import one_pass
 from shipway.runtime.signature import Signature, Tensor
 
 _INPUT = "input"
+# Rooms of scikit-learn whose estimators hold no others: a pipeline may hold a step of the user's own.
+_PLAIN = ("sklearn.discriminant_analysis", "sklearn.linear_model", "sklearn.naive_bayes", "sklearn.tree")
 
 
 def estimator_model(estimator: Any, file: str) -> Model:
@@ -43,7 +45,8 @@ def estimator_model(estimator: Any, file: str) -> Model:
         except ValueError as error:  # types and shapes were checked: it dislikes the values (NaN, no rows)
             raise BadInput(f"{type(estimator).__name__}: {str(error).partition(chr(10))[0]}") from error
 
-    return Model(format="scikit-learn", function=function, signature=Signature(inputs))
+    plain = type(estimator).__module__.startswith(_PLAIN)
+    return Model(format="scikit-learn", function=function, signature=Signature(inputs), any_thread=plain)
 
 
 def _methods(estimator: Any) -> dict[str, Callable[[Any], Any]]:

@@ -31,6 +31,7 @@ class Model:
     sample: Callable[[], Any] = lambda: None  # for the warm-up: inputs by name, one array, or None
     is_async: bool = False
     streams: bool = False
+    any_thread: bool = False  # may call it, the event loop's too: nothing in it is the user's code
     opened: float = field(default_factory=time.monotonic)
 
     def warmup_inputs(self) -> Mapping[str, Array] | None:

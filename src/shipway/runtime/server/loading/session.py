@@ -56,7 +56,7 @@ def session_model(session: Any, file: str) -> Model:
                 raise BadInput(str(error)) from error
             raise
 
-    return Model(format="onnxruntime", function=function, signature=signature)
+    return Model(format="onnxruntime", function=function, signature=signature, any_thread=True)
 
 
 def _check_text(name: str, array: Array) -> None:

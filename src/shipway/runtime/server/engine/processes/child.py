@@ -41,7 +41,9 @@ from shipway.runtime.server.settings import Settings
 
 WORKER = "shipway.runtime.server.engine.processes.worker"
 CONCURRENT = 1024  # calls at a time of an async model
-GRACE = 5.0  # seconds after its deadline that a call may still run before its worker is killed
+GRACE = (
+    5.0  # seconds that a call may still run, when its deadline has passed or nobody waits, before its worker is killed
+)
 _STOPPING = 2.0  # seconds
 _KEPT = 10.0  # seconds that the memory of large calls is kept
 _LARGE = 2**20  # bytes from which inputs are copied in a thread: the event loop has other requests
@@ -65,7 +67,6 @@ class Child:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[str] = self._loop.create_future()  # how; never cancel it
-        self.concurrent = False
         self._loaded: asyncio.Future[Description] = self._loop.create_future()
         self._asked: dict[int, _Asked] = {}
         self._number = 0
@@ -96,7 +97,6 @@ class Child:
         await self._line.open(self._socket)
         self._line.send(Load(settings))
         description = await self._loaded
-        self.concurrent = description.concurrent
         self._places = CONCURRENT if description.concurrent else 1
         return description
 
@@ -137,12 +137,16 @@ class Child:
         self._line.send(Next(number))
 
     def cancel(self, number: int) -> None:
-        """Nobody waits for that call. It holds its place until the worker says that it has ended."""
+        """Nobody waits for that call. It holds its place until the worker says that it has ended, and not for ever."""
         asked = self._asked.get(number)
-        if asked is not None and not asked.cancelled:
-            asked.cancelled = True
-            if asked.sent:
-                self._line.send(Cancel(number))
+        if asked is None or asked.cancelled:
+            return
+        asked.cancelled = True
+        if asked.sent:
+            self._line.send(Cancel(number))
+        if asked.watch is not None:
+            asked.watch.cancel()
+        asked.watch = self._loop.call_later(GRACE, self._hangs)
 
     async def stop(self) -> None:
         """Let it finish what it does; kill it when that takes long."""
@@ -212,7 +216,7 @@ class Child:
 
     def _hangs(self) -> None:
         print(
-            f"shipway: worker {self.pid} is killed: a call goes on {GRACE:g} s after its deadline",
+            f"shipway: worker {self.pid} is killed: a call goes on {GRACE:g} s after anybody waited for it",
             file=sys.stderr,
             flush=True,
         )
@@ -252,7 +256,7 @@ def _spawn(*files: int) -> subprocess.Popen[bytes]:
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", WORKER, *map(str, files)], stdin=subprocess.DEVNULL, pass_fds=files
+            [sys.executable, "-m", WORKER, *map(str, (os.getpid(), *files))], stdin=subprocess.DEVNULL, pass_fds=files
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)

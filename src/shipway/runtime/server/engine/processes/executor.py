@@ -11,7 +11,7 @@ from typing import cast
 
 import msgspec
 
-from shipway.runtime.server.calls import Array, Call
+from shipway.runtime.server.calls import Answer, Array, Call
 from shipway.runtime.server.engine.executor import Description, Done
 from shipway.runtime.server.engine.processes.child import Child, Hear, Heard
 from shipway.runtime.server.settings import Settings
@@ -57,10 +57,13 @@ class ProcessExecutor:
     def on_idle(self, wake: Callable[[], None]) -> None:
         self._wake = wake
 
+    def at_once(self, call: Call) -> Answer:
+        raise NotImplementedError("a process has no brief calls")
+
     def run(self, call: Call, done: Done) -> Callable[[], None] | None:
         child = self._freest()
         number = child.ask(call, cast(Hear, done))  # what is no stream has one answer
-        return partial(child.cancel, number) if child.concurrent else None
+        return partial(child.cancel, number)
 
     def stream(self, call: Call) -> ChildStream:
         return ChildStream(self._freest(), call, lambda: self._wake())

@@ -1,6 +1,7 @@
-"""The worker process: ``python -m shipway.runtime.server.engine.processes.worker SOCKET REQUESTS REPLIES``.
+"""The worker process: ``python -m shipway.runtime.server.engine.processes.worker SERVER SOCKET REQUESTS REPLIES``.
 
-The arguments are files that it inherits. All else it is told over the socket, and it ends when the socket does.
+The arguments are the server's pid and files that it inherits. All else it is told over the socket, and it ends when
+the socket does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from importlib import import_module
 from typing import NoReturn
 
 from shipway.runtime.errors import ModelRefused
-from shipway.runtime.server.calls import Call
 from shipway.runtime.server.engine.executor import Description
 from shipway.runtime.server.engine.processes.channel import Channel
 from shipway.runtime.server.engine.processes.post import Post
@@ -25,14 +25,15 @@ from shipway.runtime.server.engine.processes.way import Way
 from shipway.runtime.server.engine.processes.wire import Load, Loaded, ToWorker, Unfit
 from shipway.runtime.server.loading.loader import load
 from shipway.runtime.server.loading.model import Model
+from shipway.runtime.server.loading.warmup import warming, warmup_call
 
 _PR_SET_PDEATHSIG = 1
 
 
 def main() -> NoReturn:
     """Serve until told to stop, or until the server is gone."""
-    _leave_the_end_to_the_server()
-    own, requests, replies = map(int, sys.argv[1:])
+    server, own, requests, replies = map(int, sys.argv[1:])
+    _leave_the_end_to_the_server(server)
     for file in (own, requests, replies):
         os.set_inheritable(file, False)  # programs that user code starts must not hold the socket open
     connection = socket.socket(fileno=own)
@@ -71,25 +72,22 @@ def _way(model: Model) -> Way:
 
 def _warm(model: Model, way: Way) -> Model:
     """One call before the first request. Raises ModelRefused."""
-    try:
-        inputs = model.warmup_inputs()
-        if inputs is None:
-            print("shipway: no warm-up call: nothing says what a request looks like", file=sys.stderr)
+    with warming():
+        request = warmup_call(model)
+        if request is None:
             return model
-        outputs = way.first(model, Call(inputs))
-    except Exception as error:
-        raise ModelRefused(
-            f"the warm-up call failed: {error}; a Predictor may give a better sample in warmup()"
-        ) from error
+        outputs = way.first(model, request)
     return model if model.streams else model.learned(outputs)
 
 
-def _leave_the_end_to_the_server() -> None:
+def _leave_the_end_to_the_server(server: int) -> None:
     """Die with it, and not before: SIGTERM and SIGINT come to the whole process group.
 
     Handlers that do nothing, and not SIG_IGN: programs that user code starts would inherit that.
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server:  # it ended before it could be said
+        os._exit(0)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
