@@ -10,7 +10,11 @@ import pytest
 from tests.e2e.home import Home, fresh_home
 
 # What `make test` runs of these: the main job, and that no edit costs a request. It has five minutes for everything.
-PLAIN = {"test_up.py", "test_edit.py"}
+PLAIN_FILES = {"test_up.py"}
+PLAIN_TESTS = {
+    "test_new_training_code_is_a_new_version_and_not_one_request_fails",
+    "test_broken_training_code_shows_the_traceback_and_version_1_serves_on",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -19,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.slow)
-            if item.path.name not in PLAIN:
+            if item.path.name not in PLAIN_FILES and item.name not in PLAIN_TESTS:
                 item.add_marker(pytest.mark.thorough)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(120))
