@@ -89,15 +89,22 @@ def _head(file: Path) -> bytes:
 
 def _import(found: Found) -> str:
     """The Model of the best file; of all files of its format, where a predictor knows what to do with several."""
-    file, format = found.models[0]
+    file, format = _chosen(found)
     if not formats.is_served(format) and "predictor.py" not in found.code:
+        unless = " (unless it is TorchScript: then call it *.ts)" if format == "pytorch" else ""
         raise UserError(
-            f"{file} is a {format} model, and opening one takes a predictor",
+            f"{file} is a {format} model, and opening one takes a predictor{unless}",
             next_step="write a predictor.py, a class Mine(shipway.Predictor) with load(self, model_dir) and "
             "predict(self, x); or save the model as ONNX",
         )
     several = [name for name, other in found.models if other == format and not formats.is_served(format)] or [file]
     return _MODEL.format(name=found.name, files=", ".join(f'"{one}"' for one in several))
+
+
+def _chosen(found: Found) -> tuple[str, str]:
+    """The file that is imported, and its format. PyTorch's weights, which the runtime would try to open, only where
+    there is nothing else: safetensors or Keras files beside them are there because they are meant."""
+    return next((one for one in found.models if one[1] != "pytorch"), found.models[0])
 
 
 def _serve(found: Found) -> str:
@@ -106,8 +113,8 @@ def _serve(found: Found) -> str:
         lines += f"  predictor: predictor.py:{_predictor_class(found.code['predictor.py'])}\n"
     elif library := _OTHER_LIBRARY.search(found.code.get("train.py", "")):
         lines += f"  # predictor: predictor.py:Mine   # what {library[1]} saves takes one, unless it is ONNX\n"
-    imported = "train.py" not in found.code and found.models
-    if imported and formats.is_served(found.models[0][1]) and formats.is_pickle(found.models[0][1]):
+    format = _chosen(found)[1] if found.models and "train.py" not in found.code else ""
+    if formats.is_served(format) and formats.is_pickle(format):
         lines += "  allowPickle: true   # loading a pickle runs the code in it: only for files that you made\n"
     return lines
 

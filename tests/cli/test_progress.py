@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from shipway.deploy.optimize import COMMAND as OPTIMIZE
 from shipway.deploy.progress import Progress, progress
 from shipway.kinds import Object, ObjectMeta, Route, RouteSpec
 from tests.cli.worlds import (
@@ -38,6 +39,7 @@ def lines(state: Progress) -> list[str]:
 
 
 RUNNING = job().mark_started(run().model_copy(update={"finished_at": None}), T0)
+OPTIMIZING = job().model_copy(update={"spec": job().spec.model_copy(update={"command": tuple(OPTIMIZE)})})
 FAILED_ROLLOUT = serving(service(), 1).mark_rollout_failed("digits-00002", resolved(2), "ModelNotLoaded", "cut\nx", T3)
 
 
@@ -46,6 +48,7 @@ FAILED_ROLLOUT = serving(service(), 1).mark_rollout_failed("digits-00002", resol
     [
         pytest.param([job()], ["train digits: waiting"], False, id="nobody has judged it"),
         pytest.param([RUNNING], ["train digits: running"], False, id="runs"),
+        pytest.param([OPTIMIZING], ["optimize digits: waiting"], False, id="looks for a faster form"),
         pytest.param(
             [job(model=None).mark_started(run(), T0)], ["run digits: running"], False, id="a job without a model"
         ),

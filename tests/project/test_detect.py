@@ -78,7 +78,9 @@ def test_a_server_of_unknown_make_is_told_where_to_listen(tmp_path: Path) -> Non
     assert "it must listen on $HOST and $PORT" in (tmp_path / "shipway.yaml").read_text()
 
 
-@pytest.mark.parametrize(("file", "trusted"), [("m_onnx", False), ("m_skops", False), ("m_joblib", True)])
+@pytest.mark.parametrize(
+    ("file", "trusted"), [("m_onnx", False), ("m_skops", False), ("m_joblib", True), ("m_pt2", True), ("m_ts", True)]
+)
 def test_a_model_file_alone_is_imported(tmp_path: Path, file: str, trusted: bool) -> None:
     model, service = made(tmp_path, **{file: "x"})
     assert isinstance(model, Model)
@@ -122,6 +124,16 @@ def test_a_file_that_takes_a_predictor_is_imported_beside_one(tmp_path: Path, na
     assert isinstance(model, Model) and isinstance(service, ModelService) and model.spec.source is not None
     assert model.spec.source.files == (name,)
     assert service.spec.predictor == "predictor.py:Mine" and not service.spec.allow_pickle
+
+
+@pytest.mark.parametrize(("name", "hinted"), [("m.pt", True), ("m.pth", True), ("m.keras", False)])
+def test_a_pt_may_be_torchscript_and_is_told_how_to_be_served_without_a_predictor(
+    tmp_path: Path, name: str, hinted: bool
+) -> None:
+    (tmp_path / name).write_text("x")
+    with pytest.raises(UserError, match="takes a predictor") as error:
+        write(tmp_path)
+    assert ("unless it is TorchScript: then call it *.ts" in str(error.value)) is hinted
 
 
 def test_parts_of_a_model_are_imported_together(tmp_path: Path) -> None:

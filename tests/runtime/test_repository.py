@@ -256,6 +256,67 @@ def test_one_load_for_many_callers_and_it_survives_them() -> None:
     run(test())
 
 
+def test_who_waits_for_a_model_gets_it_even_when_the_next_one_wants_its_room() -> None:
+    async def test() -> None:
+        gigabyte = 2**30
+        world = World({"a": ["1"], "b": ["1"]}, budget=6 * gigabyte, sizes={"a": 4 * gigabyte, "b": 4 * gigabyte})
+        await world.repository.start()
+        answers = await asyncio.gather(*[world.ask(name) for name in ("a", "b", "a", "b")])
+        assert answers == ["a:1", "b:1", "a:1", "b:1"]
+
+    run(test())
+
+
+def test_a_load_that_is_taken_back_is_told_to_who_waits_for_it() -> None:
+    async def test() -> None:
+        world = World({"a": ["1"], "b": ["1"]}, budget=2**40)
+        await world.repository.start()
+        world.gate.clear()
+        asking = asyncio.create_task(world.ask("a"))
+        while not world.loads:
+            await asyncio.sleep(0)
+        await world.repository.unload("a")
+        with pytest.raises(Refused, match="version 1 is not loaded") as refused:
+            await asking
+        assert reason(refused) is Reason.UNAVAILABLE
+        world.gate.set()
+        assert [one.name for one in world.repository.served()] == []
+
+    run(test())
+
+
+def test_those_that_leave_together_may_be_unloaded_meanwhile() -> None:
+    async def test() -> None:
+        gigabyte = 2**30
+        sizes = {"a": 3 * gigabyte, "b": 3 * gigabyte, "c": 6 * gigabyte}
+        world = World({name: ["1"] for name in sizes}, budget=7 * gigabyte, sizes=sizes)
+        await world.repository.start()
+        held = await world.repository.acquire("a")
+        await world.ask("b")
+        asking = asyncio.create_task(world.ask("c"))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        await world.repository.unload("a")
+        await world.repository.unload("b")
+        held.release()
+        assert await asking == "c:1"
+
+    run(test())
+
+
+def test_a_model_that_came_after_the_start_can_be_loaded() -> None:
+    async def test() -> None:
+        world = World({"a": ["1"]})
+        await world.repository.start()
+        world.models["new"] = ["2", "1"]
+        await world.repository.load("new", "1")
+        assert await world.ask("new") == "new:1"
+        await world.repository.load("new")
+        assert await world.ask("new") == "new:2"
+
+    run(test())
+
+
 def test_what_failed_on_demand_is_not_tried_by_every_request() -> None:
     async def test() -> None:
         world = World({"a": ["1"], "b": ["1"]}, budget=2**40)

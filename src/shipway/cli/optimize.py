@@ -22,9 +22,12 @@ from shipway.project import from_objects
 @click.option("--atol", type=click.FloatRange(min=0), help="How far numbers may be apart at all.")
 @click.option("--share", type=click.FloatRange(0, 1), help="Which part of the rows may differ by more.")
 @click.option("--quantize", type=click.Choice(["none", "int8"]), help="Make the weights 8-bit integers, too.")
+@click.option("--allow-pickle", is_flag=True, help="Open a pickle that was not made here: it runs the code in it.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop waiting after this long.")
 @act_output
-def optimize(reference: str, timeout: float | None, output: str, **given: float | str | None) -> None:
+def optimize(
+    reference: str, allow_pickle: bool, timeout: float | None, output: str, **given: float | str | None
+) -> None:
     """Make a faster form of a version, and a new version of it when it gives the same answers.
 
     A job exports it to ONNX, asks both for the rows that training saved (save_sample), and times both.
@@ -33,5 +36,6 @@ def optimize(reference: str, timeout: float | None, output: str, **given: float 
     detail = connect().get(f"/v1/models/{quote(name)}/versions/{quote(ref or CHAMPION)}")
     params = {key: value for key, value in given.items() if value is not None}
     with TemporaryDirectory(prefix="shipway-optimize-") as nothing:  # the job has no files of its own
-        project = from_objects([optimizing(name, detail, params)], Path(nothing))
+        job = optimizing(name, detail, params, allow_pickle=allow_pickle)
+        project = from_objects([job], Path(nothing))
         deploy(project, retrain=False, timeout=timeout, output=output)

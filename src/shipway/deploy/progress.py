@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from shipway.deploy.documents import FINAL, Key, Object, condition, key_of, numbers, parse_time
+from shipway.deploy.optimize import COMMAND as OPTIMIZE
 
 State = Literal["waiting", "running", "retrying", "done", "cached", "failed", "kept"]
 
@@ -151,9 +152,15 @@ def _current(obj: Object, type_: str) -> Mapping[str, Any]:
 # -- jobs
 
 
+def _verb(name: str, spec: Mapping[str, Any]) -> str:
+    if not spec.get("model"):
+        return f"run {name}"
+    return f"{'optimize' if spec['command'] == OPTIMIZE else 'train'} {spec['model']}"
+
+
 def _job(obj: Object, world: _World) -> _Judged:
     key, name, spec, status = key_of(obj), obj["metadata"]["name"], obj["spec"], obj.get("status", {})
-    verb = f"train {spec['model']}" if spec.get("model") else f"run {name}"
+    verb = _verb(name, spec)
     complete, run = _current(obj, "Complete"), status.get("run") or {}
     asked = obj["metadata"].get("annotations", {}).get(RETRAIN, "")
     if not complete or run.get("retrain", "") != asked:

@@ -12,6 +12,7 @@ import pytest
 
 from shipway.runtime.errors import BadInput, ModelRefused
 from shipway.runtime.server.calls import Answer, Call
+from shipway.runtime.server.engine import scheduler
 from shipway.runtime.server.engine.scheduler import Scheduler
 from shipway.runtime.server.engine.threads import ThreadExecutor
 from shipway.runtime.server.loading.model import Model
@@ -124,6 +125,18 @@ def test_a_model_that_cannot_warm_up_is_refused(coroutine: bool) -> None:
             await ThreadExecutor(lambda: Model("t", function, sample=lambda: [1.0], is_async=coroutine)).start()
 
     asyncio.run(body())
+
+
+def test_a_sample_that_ends_an_iteration_is_refused_and_not_waited_for() -> None:
+    async def body() -> None:
+        with pytest.raises(ModelRefused, match="the warm-up call failed: StopIteration: it is empty"):
+            await ThreadExecutor(lambda: Model("test", lambda call: call.inputs, sample=_empty)).start()
+
+    asyncio.run(asyncio.wait_for(body(), 20))
+
+
+def _empty() -> Any:
+    raise StopIteration("it is empty")
 
 
 def test_what_load_raises_comes_out_of_start() -> None:
@@ -279,6 +292,32 @@ def test_a_stream_whose_caller_goes_is_closed(coroutine: bool) -> None:
         await _until(counts.closed.is_set)
         await _until(lambda: executor.idle == places)
         await _until(lambda: served.pending == 0)
+        await executor.stop()
+
+    asyncio.run(body())
+
+
+def test_a_stream_that_hangs_holds_its_place_and_not_its_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "_STREAM_ENDS", 0.05)
+
+    async def body() -> None:
+        goes_on = threading.Event()
+
+        def predict(call: Call) -> Iterator[Any]:
+            yield {"n": call.inputs["x"]}
+            goes_on.wait()
+
+        executor = ThreadExecutor(lambda: Model("test", predict, streams=True))
+        served = await _scheduler(executor)
+        stream = served.stream(_asking(1))
+        await anext(stream)
+        reading = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0.01)
+        reading.cancel()
+        await asyncio.wait_for(asyncio.wait([reading]), 20)
+        assert (executor.idle, served.pending) == (0, 1)
+        goes_on.set()
+        await _until(lambda: executor.idle == 1 and served.pending == 0)
         await executor.stop()
 
     asyncio.run(body())

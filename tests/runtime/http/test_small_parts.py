@@ -7,12 +7,14 @@ import gzip
 import math
 import os
 import zlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shipway.runtime.errors import BadInput
+from shipway.runtime.server.http import events
 from shipway.runtime.server.http.body import gunzip, inflate
 from shipway.runtime.server.http.deadlines import allowance
 from shipway.runtime.server.http.departures import Departures
@@ -168,3 +170,21 @@ def test_no_more_is_unpacked_than_may_be() -> None:
     assert len(gunzip(gzip.compress(bomb), 1000)) == 1000
     assert len(gunzip(gzip.compress(bytes(600)) * 2, 1000)) == 1000
     assert len(inflate(zlib.compress(bomb), 1000)) == 1000
+
+
+def test_a_stream_that_finds_no_file_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left() -> None:
+        raise OSError(24, "Too many open files")
+
+    async def nothing() -> AsyncIterator[Any]:
+        return
+        yield
+
+    async def body() -> None:
+        streams = events.Streams()
+        monkeypatch.setattr(events, "Pipe", none_left)
+        with pytest.raises(OSError, match="Too many"):
+            await streams.answer(None, (), nothing(), lambda _: b"", math.inf)  # type: ignore[arg-type]
+        assert streams._open == 0
+
+    asyncio.run(body())

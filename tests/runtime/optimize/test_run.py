@@ -43,7 +43,7 @@ def folder_of(tmp_path: Path, estimator: Any, x: Any, monkeypatch: pytest.Monkey
 @pytest.fixture(scope="module")
 def logistic() -> Any:
     x, y = load_digits(return_X_y=True)
-    return LogisticRegression(max_iter=30).fit(x / 16, y), x / 16
+    return LogisticRegression(max_iter=500).fit(x / 16, y), x / 16
 
 
 @pytest.fixture(scope="module")

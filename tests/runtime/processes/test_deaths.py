@@ -246,13 +246,21 @@ def test_workers_die_with_a_server_that_is_killed(serve: Serve, tmp_path: Path, 
 
 
 def test_a_server_that_ends_right_after_it_spawned_a_worker_leaves_none_behind(tmp_path: Path) -> None:
+    file = tmp_path / "p.py"
+    file.write_text("import time\ntime.sleep(60)\n")  # it does not look at its socket meanwhile
     code = (
         "import asyncio, os\n"
         "from shipway.runtime.server.engine.processes.child import Child\n"
-        "async def main():\n    Child().spawn()\n    os._exit(0)\n"
+        "from shipway.runtime.server.settings import Settings\n"
+        "async def main():\n"
+        "    child = Child()\n"
+        "    child.spawn()\n"
+        f"    ready = asyncio.ensure_future(child.ready(Settings(predictor='{file}:P')))\n"
+        "    for _ in range(20): await asyncio.sleep(0)\n"
+        "    os._exit(0)\n"
         "asyncio.run(main())\n"
     )
-    ended = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, timeout=60)  # until the pipe's end
+    ended = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, timeout=30)  # until the pipe's end
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 

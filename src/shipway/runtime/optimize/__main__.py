@@ -6,11 +6,13 @@ there is no new version to make: exit code 1, and the reason as the last line.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import warnings
 from pathlib import Path
 
+from shipway.runtime.errors import ModelRefused
 from shipway.runtime.optimize.compare import Tolerance
 from shipway.runtime.optimize.run import Options, optimize
 from shipway.runtime.sdk import inputs, log_metrics, output_dir, params
@@ -21,7 +23,10 @@ def main() -> None:
     warnings.simplefilter("ignore")  # of converters about each other's names: nothing that a user could act on
     output = output_dir()
     _copy(inputs()["model"], output)
-    verdict = optimize(output, _options())
+    try:
+        verdict = optimize(output, _options())
+    except ModelRefused as refusal:
+        sys.exit(f"shipway: optimize: kept the original: {refusal}")
     if verdict.timings:
         log_metrics(gain=verdict.gain, differing_rows=max((one.differing for one in verdict.differences), default=0))
     print(f"shipway: optimize: {verdict.reason}", file=sys.stderr, flush=True)
@@ -32,7 +37,8 @@ def main() -> None:
 def _options() -> Options:
     given = params(quantize="none")
     quantize = given.pop("quantize")
-    return Options(Tolerance(**{name: float(value) for name, value in given.items()}), quantize)
+    tolerance = Tolerance(**{name: float(value) for name, value in given.items()})
+    return Options(tolerance, quantize, allow_pickle=os.environ.get("SHIPWAY_ALLOW_PICKLE") == "1")
 
 
 def _copy(version: Path, output: Path) -> None:

@@ -27,10 +27,12 @@ _SIZES = (1, 64)  # rows of a call that are timed: a lone request, and a full ba
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``quantize``: weights as 8-bit integers; say a tolerance with it."""
+    """``quantize``: weights as 8-bit integers; say a tolerance with it. ``allow_pickle``: whether the original may run
+    code when it is opened."""
 
     tolerance: Tolerance = field(default_factory=Tolerance)
     quantize: Literal["none", "int8"] = "none"
+    allow_pickle: bool = True
 
 
 def optimize(folder: Path, options: Options = Options()) -> Verdict:
@@ -50,7 +52,7 @@ def optimize(folder: Path, options: Options = Options()) -> Verdict:
 
 def _tried(folder: Path, scratch: Path, options: Options) -> Verdict:
     file = find(folder)
-    original = load(Settings(model_dir=folder, allow_pickle=True))
+    original = load(Settings(model_dir=folder, allow_pickle=options.allow_pickle))
     sample = recording.fitted(recording.read(folder).inputs, original.signature.inputs)
     if not sample:
         return Verdict.kept("nothing to compare on: call shipway.save_sample(x) in the training code")
@@ -72,7 +74,7 @@ def _exported(file: ModelFile, model: Model, sample: Mapping[str, Array], option
         if options.quantize == "none":
             raise CannotExport(f"{file.path.name} is ONNX already")
     else:
-        native: Any = open_model(file, allow_pickle=True)
+        native: Any = open_model(file, allow_pickle=options.allow_pickle)
         convert = sklearn_to_onnx if file.format in ("pickle", "skops") else torch_to_onnx
         data = convert(native, model.signature, sample)
     return quantized(data, scratch) if options.quantize == "int8" else data

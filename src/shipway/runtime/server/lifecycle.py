@@ -98,7 +98,7 @@ async def _serve(settings: Settings) -> None:
     serving.add_done_callback(lambda _: stop.set())
     loading.add_done_callback(lambda _: stop.set() if _failure(loading) else None)
     await stop.wait()
-    failure = _failure(loading)
+    failure = _failure(loading) or _failure(serving)
     if failure is None:
         state.drain()
         await asyncio.sleep(settings.server.drain_delay)

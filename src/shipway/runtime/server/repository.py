@@ -23,6 +23,7 @@ from shipway.runtime.server.state import State
 Open = Callable[[Place], Awaitable[ServedModel]]
 Key = tuple[str, str]
 
+_HANDED_OVER = 0.1  # seconds in which those who waited for a model get hold of it
 _FAILED_FOR = 10.0  # seconds that a model which could not be loaded on demand is not tried again
 
 
@@ -30,7 +31,8 @@ class Repository:
     """Models by name and version. Lives on the event loop.
 
     Without a budget the newest version of each model is loaded at the start, and others by :meth:`load`. With one, each
-    is loaded when it is first asked for, and the least recently used leave.
+    is loaded when it is first asked for, and the least recently used leave; only a model that is alone is loaded at the
+    start, so that a replica that cannot serve it never gets ready.
     """
 
     def __init__(self, state: State, scan: Callable[[], Catalog], open_: Open, budget: int = 0) -> None:
@@ -51,7 +53,7 @@ class Repository:
 
     async def start(self) -> None:
         """Load what is loaded from the start. Raises ModelRefused."""
-        if not self._budget:
+        if not self._budget or len(self._catalog) == 1:
             for places in self._catalog.values():
                 await self._bring(places[0])
         self._state.loaded()
@@ -92,6 +94,7 @@ class Repository:
         """Load a version (None: the newest on disk), and make it the default; the one before leaves when its requests
         are answered. Loading what is loaded does nothing. Raises Refused: NOT_FOUND, INVALID with the reason."""
         self._catalog = self._scan()
+        self._place(name, None)  # a model that came after the start has a default from now on
         newest = self._catalog[name][0].version if name in self._catalog else None
         place = self._place(name, version or newest)
         try:
@@ -105,6 +108,9 @@ class Repository:
         """Answer its requests under way, and refuse new ones until it is loaded again. Raises Refused NOT_FOUND."""
         self._place(name, None)
         self._unloaded.add(name)
+        for key, coming in self._coming.items():
+            if key[0] == name:
+                coming.cancel()
         for key in [key for key in self._loaded if key[0] == name]:
             self._retire(key)
 
@@ -125,14 +131,24 @@ class Repository:
         if not self._on_demand(place):
             raise self._unavailable(place)
         try:
-            return await asyncio.shield(self._begin(place))
+            return await self._come(place)
         except ModelRefused as refusal:
             self._failed[key] = (str(refusal), time.monotonic() + _FAILED_FOR)
             raise self._unavailable(place) from refusal
 
     async def _bring(self, place: Place) -> ServedModel:
         served = self._loaded.get((place.name, place.version))
-        return served if served is not None else await asyncio.shield(self._begin(place))
+        return served if served is not None else await self._come(place)
+
+    async def _come(self, place: Place) -> ServedModel:
+        """Raises ModelRefused, and Refused UNAVAILABLE where the load is taken back."""
+        coming = self._begin(place)
+        try:
+            return await asyncio.shield(coming)
+        except asyncio.CancelledError:
+            if not coming.cancelled():
+                raise
+            raise self._unavailable(place) from None
 
     def _begin(self, place: Place) -> asyncio.Task[ServedModel]:
         """One load of a version at a time, however many ask for it; it goes on when they go away."""
@@ -156,6 +172,8 @@ class Repository:
             served.size = max(place.size, resident_bytes() - before)
             key = (place.name, place.version)
             self._loaded[key] = self._answers[key] = served
+            if self._budget:  # else another model's load may have it leave before anybody who waits has got it
+                asyncio.get_running_loop().call_later(_HANDED_OVER, served.hold().release)
             if self._default[place.name] == place.version:
                 self._answers[place.name, None] = served
             self._failed.pop(key, None)
@@ -166,8 +184,10 @@ class Repository:
         keys = leaving(residents, needed, self._budget)
         if keys is None:
             raise ModelRefused(f"{for_whom} takes {needed} bytes at least, and memoryBudget is {self._budget}")
-        for key in keys:
-            await self._retire(key)
+        if keys:
+            # All at once: until the first has ended, somebody may have unloaded the second. And a load that is
+            # cancelled takes none of these ends with it.
+            await asyncio.wait([self._retire(key) for key in keys])
 
     def _make_default(self, place: Place) -> None:
         before = (place.name, self._default[place.name])

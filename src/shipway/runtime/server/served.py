@@ -79,11 +79,6 @@ class ServedModel:
         """What there is to do now."""
         return self._scheduler.load
 
-    def backlog(self) -> tuple[int, float]:
-        """Rows that wait, and the predicted seconds of work that they are."""
-        load = self._scheduler.load
-        return load.rows, load.seconds
-
     async def stop(self) -> None:
         """Return when nobody holds it and what it had started has ended."""
         await self._free.wait()

@@ -35,6 +35,7 @@ from shipway.runtime.server.refusals import Reason, Refused
 from shipway.runtime.server.settings import Server
 
 _DEFAULT = Server()
+_STREAM_ENDS = 0.5  # seconds that a stream's end is waited for; its place is free when it has ended
 _NOT_BRIEF = 0.0005  # seconds: a model whose brief calls take so long of late is handed over from then on
 _OF_LATE = 1 / 32  # weight of the newest; one call may have been interrupted for milliseconds
 
@@ -142,7 +143,8 @@ class Scheduler:
             async for outputs in source:
                 yield outputs
         finally:
-            await self._end_stream(request, source)
+            # Who waits for this is told its deadline behind it: a generator that hangs must not keep that back.
+            await asyncio.wait({self._end_soon(request, source)}, timeout=_STREAM_ENDS)
 
     @property
     def load(self) -> Load:
@@ -273,9 +275,7 @@ class Scheduler:
             batch.give_up()
         self._disarm(request)
         if future.done() and not future.cancelled() and future.exception() is None and self._streams:
-            task = self._loop.create_task(self._end_stream(request, future.result()))  # it began as its caller went
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._end_soon(request, future.result())  # it began as its caller went
 
     def _drop_part(self, part: Part) -> float:
         """What it would have cost."""
@@ -285,6 +285,12 @@ class Scheduler:
         if self._flows is not None:
             self._flows.of(part.key).left(part.rows)
         return self._price(part.key, part.rows)
+
+    def _end_soon(self, request: Request, source: Stream) -> asyncio.Task[None]:
+        task = self._loop.create_task(self._end_stream(request, source))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return task
 
     async def _end_stream(self, request: Request, source: Stream) -> None:
         assert request.batch is not None

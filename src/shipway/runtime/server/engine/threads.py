@@ -84,6 +84,7 @@ class ThreadExecutor:
                 self._own = OwnLoop(self._mailbox.post)
             self._model = model
             self._model = await self._warm(model)
+            brief_rows = await self._do(partial(_brief_rows, self._model))
         except BaseException:
             await self.stop()
             raise
@@ -92,7 +93,7 @@ class ThreadExecutor:
             self._model.signature,
             concurrent=model.is_async,
             streams=model.streams,
-            brief_rows=await self._do(partial(_brief_rows, self._model)),
+            brief_rows=brief_rows,
             opened=model.opened,
         )
 

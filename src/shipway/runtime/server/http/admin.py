@@ -6,7 +6,6 @@ served comes from the folder of models, and from nowhere else.
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
 import msgspec
@@ -15,8 +14,6 @@ from msgspec import Struct
 from shipway.runtime.errors import BadInput
 from shipway.runtime.server.http.replies import Reply, json_reply
 from shipway.runtime.server.http.routes import Action, Target
-from shipway.runtime.server.http.rsgi import Incoming
-from shipway.runtime.server.refusals import Reason, Refused
 from shipway.runtime.server.repository import Repository
 
 
@@ -30,23 +27,6 @@ class _Change(Struct):
 
 _INDEX = msgspec.json.Decoder(_Index)
 _CHANGE = msgspec.json.Decoder(_Change)
-_BEARER = "bearer "
-
-
-def check_key(headers: Incoming, key: str) -> None:
-    """Raises Refused FORBIDDEN."""
-    if not key:
-        raise Refused(
-            Reason.FORBIDDEN, "models cannot be listed, loaded or unloaded here: SHIPWAY_ADMIN_KEY is not set"
-        )
-    given = headers.get("x-shipway-admin-key")
-    if given is None:
-        authorization = headers.get("authorization", "")
-        given = authorization[len(_BEARER) :] if authorization[: len(_BEARER)].lower() == _BEARER else ""
-    if not hmac.compare_digest(given.encode(), key.encode()):
-        raise Refused(
-            Reason.FORBIDDEN, "this needs the admin key, as `Authorization: Bearer KEY` or `X-Shipway-Admin-Key: KEY`"
-        )
 
 
 async def change(repository: Repository, target: Target, body: bytes) -> Reply:

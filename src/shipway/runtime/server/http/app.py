@@ -11,15 +11,16 @@ from typing import Any
 import msgspec
 
 from shipway.runtime.errors import BadInput
+from shipway.runtime.server.admin_key import check_key
 from shipway.runtime.server.calls import Call
 from shipway.runtime.server.http import admin, deadlines, events, pages
 from shipway.runtime.server.http.body import read
 from shipway.runtime.server.http.departures import Departures
 from shipway.runtime.server.http.forms import FORMS, Form, header_length, json_only
-from shipway.runtime.server.http.lingering import Lingering
 from shipway.runtime.server.http.replies import HttpError, Reply, refused
 from shipway.runtime.server.http.routes import REPOSITORY, Action, Target, find
 from shipway.runtime.server.http.rsgi import Exchange, Incoming, Scope
+from shipway.runtime.server.lingering import Lingering
 from shipway.runtime.server.observe.observer import Observer
 from shipway.runtime.server.observe.request import Observed
 from shipway.runtime.server.refusals import Refused
@@ -158,7 +159,7 @@ class App:
         return await pages.page(target, self._settings, self._repository, self._state, self._observer.metrics)
 
     async def _change(self, target: Target, headers: Incoming, exchange: Exchange) -> Reply:
-        admin.check_key(headers, self._settings.admin_key)
+        check_key(headers, self._settings.admin_key)
         task = asyncio.current_task()
         assert task is not None
         return await admin.change(self._repository, target, await self._body(task, headers, exchange))

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from shipway.runtime.server.http.lingering import Lingering
 from shipway.runtime.server.http.rsgi import Departure, Exchange, Scope
+from shipway.runtime.server.lingering import Lingering
 
 Task = asyncio.Task[Any]
 

@@ -54,8 +54,8 @@ class Streams:
         """
         if self._open >= MOST:
             raise Refused(Reason.OVERLOADED, f"{MOST} streams are open already", retry_after=1.0)
+        pipe = Pipe()  # may raise, where there are no more files
         self._open += 1
-        pipe = Pipe()
         begun = False
         code, last = 200, _END
         try:

@@ -15,7 +15,7 @@ import numpy as np
 from shipway.runtime.errors import BadInput
 from shipway.runtime.server.calls import Array, Call, Scalar
 from shipway.runtime.server.codec.binary import elements, from_bytes, to_bytes
-from shipway.runtime.server.codec.door import Door
+from shipway.runtime.server.codec.door import Door, refuse_extensions
 from shipway.runtime.server.codec.tensors import DTYPES, datatype_of
 from shipway.runtime.server.rpc.messages import message
 
@@ -31,7 +31,6 @@ _FIELDS: dict[str, tuple[str, np.dtype[Any]]] = {
     "FP64": ("fp64_contents", DTYPES["FP64"]),
     "BYTES": ("bytes_contents", DTYPES["BYTES"]),
 }
-_REFUSED = ("classification", "shared_memory_region")  # extensions of Triton's that we do not have
 _ID_TAG, _PARAMETERS_TAG, _RAW_TAG = b"\x1a", b"\x22", b"\x32"  # fields 3, 4 and 6 of ModelInferResponse
 
 Layout = tuple[tuple[str, str, tuple[int, ...]], ...]  # name, datatype and shape of each output
@@ -53,7 +52,7 @@ def decode(request: Any, door: Door, *, expires: float = math.inf) -> Call:
             name, datatype, shape = names[number], one.datatype, tuple(one.shape)
             door.check(name, datatype, shape)
             if one.parameters:
-                _refuse_extensions(name, one.parameters)
+                refuse_extensions(name, one.parameters)
             array = _from_raw(raw[number], one, name, shape) if raw else _from_contents(one, name, shape)
             arrays[name] = door.widen(name, datatype, array)
         door.check_rows(arrays)
@@ -178,14 +177,8 @@ def _narrow(array: Array, datatype: str, name: str) -> Array:
 def _asked(output: Any) -> str:
     name: str = output.name
     if output.parameters:
-        _refuse_extensions(name, output.parameters)
+        refuse_extensions(name, output.parameters)
     return name
-
-
-def _refuse_extensions(name: str, parameters: Any) -> None:
-    for extension in _REFUSED:
-        if extension in parameters:
-            raise BadInput(f"{name!r}: {extension} is not supported")
 
 
 def _scalars(parameters: Any) -> dict[str, Scalar]:

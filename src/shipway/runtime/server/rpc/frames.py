@@ -13,6 +13,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD = 9  # bytes before each payload
 LARGEST = 16384  # bytes of a payload that everybody takes, and that we take
 WINDOW = 65535  # bytes that may be sent before any update
+PING = 8  # bytes of a payload
 
 END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
@@ -55,6 +56,7 @@ class Setting(IntEnum):
     MAX_CONCURRENT_STREAMS = 3
     INITIAL_WINDOW_SIZE = 4
     MAX_FRAME_SIZE = 5
+    MAX_HEADER_LIST_SIZE = 6
 
 
 class Broken(Exception):
@@ -65,6 +67,7 @@ class Broken(Exception):
         self.fault = fault
 
 
+_PRIORITY = 5  # bytes
 _HEAD = struct.Struct(">IBI")
 _NUMBER = struct.Struct(">I")
 _SETTING = struct.Struct(">HI")
@@ -82,9 +85,9 @@ def head(data: bytes, at: int) -> tuple[int, int, int, int]:
 
 
 def number(payload: bytes) -> int:
-    """The 31 bits of WINDOW_UPDATE. Raises Broken."""
+    """The 31 bits of WINDOW_UPDATE, or the error of RST_STREAM. Raises Broken."""
     if len(payload) != _NUMBER.size:
-        raise Broken(Fault.FRAME_SIZE, f"a window update of {len(payload)} bytes")
+        raise Broken(Fault.FRAME_SIZE, f"{len(payload)} bytes where {_NUMBER.size} are expected")
     value: int = _NUMBER.unpack(payload)[0]
     return value & 0x7FFFFFFF
 
@@ -122,7 +125,11 @@ def unpadded(payload: bytes, flags: int) -> bytes:
         if not payload or payload[0] >= len(payload):
             raise Broken(Fault.PROTOCOL, "padding is longer than its frame")
         payload = payload[1 : len(payload) - payload[0]]
-    return payload[5:] if flags & PRIORITY_FIELDS else payload
+    if not flags & PRIORITY_FIELDS:
+        return payload
+    if len(payload) < _PRIORITY:
+        raise Broken(Fault.FRAME_SIZE, "a frame ends in its priority")
+    return payload[_PRIORITY:]
 
 
 def field(name: str, value: str) -> bytes:

@@ -47,7 +47,7 @@ def service(name: str, behaviours: Mapping[str, Unary | Stream]) -> dict[str, Me
 
 def _unary(behaviour: Unary, parse: Callable[[bytes], Any]) -> Callable[[Exchange], Awaitable[None]]:
     async def run(exchange: Exchange) -> None:
-        answer = await behaviour(parse(exchange.only_message()), exchange)
+        answer = await behaviour(parse(await exchange.only_message()), exchange)
         if not exchange.answer(answer):
             await exchange.write(answer)
 
@@ -56,7 +56,7 @@ def _unary(behaviour: Unary, parse: Callable[[bytes], Any]) -> Callable[[Exchang
 
 def _stream(behaviour: Stream, parse: Callable[[bytes], Any]) -> Callable[[Exchange], Awaitable[None]]:
     async def run(exchange: Exchange) -> None:
-        await _write_all(behaviour(parse(exchange.only_message()), exchange), exchange)
+        await _write_all(behaviour(parse(await exchange.only_message()), exchange), exchange)
 
     return run
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from shipway import __version__
 from shipway.runtime.errors import BadInput
-from shipway.runtime.server.http.admin import check_key
+from shipway.runtime.server.admin_key import check_key
 from shipway.runtime.server.observe.observer import Observer
 from shipway.runtime.server.observe.request import Observed
 from shipway.runtime.server.refusals import Reason, Refused

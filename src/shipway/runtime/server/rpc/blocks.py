@@ -1,0 +1,65 @@
+"""Header blocks of one connection: HEADERS and CONTINUATION put together, and decoded.
+
+Source: RFC 9113 sections 4.3 and 6.10, RFC 7541 (HPACK).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hpack import Decoder, HPACKError
+
+from shipway.runtime.server.rpc import frames
+from shipway.runtime.server.rpc.frames import Broken, Fault
+
+LONGEST = 32768  # bytes, packed and unpacked: twice what gRPC's own servers take
+_MOST_FRAMES = 32  # of one block, however little is in them (CVE-2024-27316)
+
+
+@dataclass(slots=True)
+class Head:
+    """The fields of one block. ``last``: no message follows."""
+
+    stream: int
+    last: bool
+    fields: dict[str, str]
+
+
+class Blocks:
+    """One at a time; their order is what the decoder's table hangs on."""
+
+    def __init__(self) -> None:
+        self._decoder = Decoder(max_header_list_size=LONGEST)
+        self._stream = 0  # of the block that is not whole
+        self._flags = 0
+        self._parts: list[bytes] = []
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether nothing but a continuation may come now."""
+        return self._stream > 0
+
+    def begin(self, flags: int, stream: int, payload: bytes) -> Head | None:
+        """A HEADERS frame. Raises Broken."""
+        if not stream % 2:
+            raise Broken(Fault.PROTOCOL, f"stream {stream} is not a client's")
+        self._stream, self._flags, self._parts = stream, flags, []
+        return self.go_on(flags, stream, frames.unpadded(payload, flags))
+
+    def go_on(self, flags: int, stream: int, block: bytes) -> Head | None:
+        """A CONTINUATION frame. Raises Broken."""
+        if not stream or stream != self._stream:
+            raise Broken(Fault.PROTOCOL, "a continuation of nothing")
+        parts = self._parts
+        parts.append(block)
+        if len(parts) > _MOST_FRAMES or sum(map(len, parts)) > LONGEST:
+            raise Broken(Fault.ENHANCE_YOUR_CALM, f"headers of more than {LONGEST} bytes or {_MOST_FRAMES} frames")
+        if not flags & frames.END_HEADERS:
+            return None
+        self._stream = 0
+        try:
+            decoded = self._decoder.decode(b"".join(parts), raw=True)
+        except (HPACKError, ValueError, IndexError) as error:  # ValueError: a number too large to be printed
+            raise Broken(Fault.COMPRESSION, f"{type(error).__name__}: the headers cannot be read") from error
+        fields = {str(name, "latin-1"): str(value, "latin-1") for name, value in decoded}
+        return Head(stream, bool(self._flags & frames.END_STREAM), fields)
