@@ -48,6 +48,15 @@ def test_a_large_one_and_one_beside_another_are_handed_over() -> None:
     run(body())
 
 
+def test_without_rows_nothing_is_brief() -> None:
+    async def body() -> None:
+        executor = FakeExecutor()
+        await scheduler(executor).infer(ask(1.0, rows=0))
+        assert (executor.at_once_rows, executor.rows) == ([], [0])
+
+    run(body())
+
+
 def test_what_it_refuses_is_refused_as_ever() -> None:
     async def body() -> None:
         executor, told = FakeExecutor(fails=lambda call: BadInput("not so")), Told()

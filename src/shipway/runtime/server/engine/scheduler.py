@@ -119,7 +119,7 @@ class Scheduler:
         """The answer. Raises BadInput, Refused. Cancelling it takes the call out of the queue."""
         if self._streams:
             raise Refused(Reason.INVALID, "this model answers with a stream: ask for one")
-        if call.rows <= self._brief_rows and not self._running and not self._queue.calls:
+        if 0 < call.rows <= self._brief_rows and not self._running and not self._queue.calls:
             return self._at_once(call)
         request = self._submit(call)
         try:
