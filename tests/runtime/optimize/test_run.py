@@ -29,6 +29,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
+TRUSTED = Options(allow_pickle=True)
 
 
 def folder_of(tmp_path: Path, estimator: Any, x: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -61,7 +62,7 @@ def test_what_is_faster_and_the_same_is_served(tmp_path: Path, logistic: Any, mo
     estimator, x = logistic
     folder = folder_of(tmp_path, estimator, x, monkeypatch)
     before, answers = served(folder, x)
-    verdict = optimize(folder)
+    verdict = optimize(folder, TRUSTED)
     assert verdict.taken, verdict.reason
     after, same = served(folder, x)
     assert (before, after) == ("scikit-learn", "onnxruntime")
@@ -74,7 +75,7 @@ def test_what_is_faster_and_the_same_is_served(tmp_path: Path, logistic: Any, mo
 def test_other_answers_leave_the_original(tmp_path: Path, forest: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     estimator, x = forest
     folder = folder_of(tmp_path, estimator, x, monkeypatch)
-    verdict = optimize(folder)
+    verdict = optimize(folder, TRUSTED)
     assert not verdict.taken and verdict.reason.startswith("kept the original: the answers differ (prediction: ")
     assert not (folder / MODEL).exists()
     assert served(folder, x)[0] == "scikit-learn"
@@ -83,7 +84,7 @@ def test_other_answers_leave_the_original(tmp_path: Path, forest: Any, monkeypat
 
 def test_nothing_to_compare_on(tmp_path: Path, logistic: Any) -> None:
     joblib.dump(logistic[0], tmp_path / "model.joblib")
-    verdict = optimize(tmp_path)
+    verdict = optimize(tmp_path, TRUSTED)
     assert verdict.reason == (
         "kept the original: nothing to compare on: call shipway.save_sample(x) in the training code"
     )
@@ -93,7 +94,7 @@ def test_nothing_to_compare_on(tmp_path: Path, logistic: Any) -> None:
 def test_quantized_is_compared_too(tmp_path: Path, logistic: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     estimator, x = logistic
     folder = folder_of(tmp_path, estimator, x, monkeypatch)
-    assert optimize(folder).taken
+    assert optimize(folder, TRUSTED).taken
     verdict = optimize(folder, Options(Tolerance(rtol=0, atol=0), quantize="int8"))
     assert not verdict.taken, "the linear classifier has no weights that quantization knows: nothing is gained"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shipway.runtime import recording
 from shipway.runtime.errors import ModelRefused
-from shipway.runtime.optimize.run import REPORT, optimize
+from shipway.runtime.optimize.run import REPORT, Options, optimize
 from shipway.runtime.optimize.verdict import Verdict
 
 
@@ -22,7 +22,7 @@ def after_training(folder: Path) -> None:
 
 def _verdict(folder: Path) -> Verdict:
     try:
-        return optimize(folder)
+        return optimize(folder, Options(allow_pickle=True))  # this job has just written it
     except ModelRefused as refusal:
         return Verdict.kept(str(refusal))
     except Exception as error:  # whatever it is, what was trained is whole

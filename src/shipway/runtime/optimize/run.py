@@ -8,18 +8,17 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from shipway.runtime import recording
-from shipway.runtime.formats import ModelFile, find, open_model
 from shipway.runtime.optimize.compare import Tolerance, compare
 from shipway.runtime.optimize.export import CannotExport, quantized, sklearn_to_onnx, torch_to_onnx
 from shipway.runtime.optimize.measure import timings
 from shipway.runtime.optimize.verdict import Verdict, judge
 from shipway.runtime.server.calls import Array, Call
-from shipway.runtime.server.loading.loader import load
+from shipway.runtime.server.loading.loader import Opened, from_files
 from shipway.runtime.server.loading.model import Model, call
-from shipway.runtime.server.settings import Settings
+from shipway.runtime.signature import Signature
 
 MODEL, REPORT = "model.onnx", "optimization.json"
 _SIZES = (1, 64)  # rows of a call that are timed: a lone request, and a full batch
@@ -32,7 +31,7 @@ class Options:
 
     tolerance: Tolerance = field(default_factory=Tolerance)
     quantize: Literal["none", "int8"] = "none"
-    allow_pickle: bool = True
+    allow_pickle: bool = False
 
 
 def optimize(folder: Path, options: Options = Options()) -> Verdict:
@@ -51,32 +50,34 @@ def optimize(folder: Path, options: Options = Options()) -> Verdict:
 
 
 def _tried(folder: Path, scratch: Path, options: Options) -> Verdict:
-    file = find(folder)
-    original = load(Settings(model_dir=folder, allow_pickle=options.allow_pickle))
+    opened = from_files(folder, options.allow_pickle)
+    original = opened.model
     sample = recording.fitted(recording.read(folder).inputs, original.signature.inputs)
     if not sample:
         return Verdict.kept("nothing to compare on: call shipway.save_sample(x) in the training code")
     expected = _answers(original, sample)
     original = original.learned(expected)
     try:
-        (scratch / MODEL).write_bytes(_exported(file, original, sample, options, scratch))
+        (scratch / MODEL).write_bytes(_exported(opened, original.signature, sample, options, scratch))
     except CannotExport as problem:
         return Verdict.kept(str(problem))
-    other = load(Settings(model_dir=scratch))
+    other = from_files(scratch, allow_pickle=False).model
     differences = compare(expected, _answers(other, sample), options.tolerance)
     timed = timings(lambda x: call(original, Call(x)), lambda x: call(other, Call(x)), sample, _sizes(original, sample))
     return judge(differences, timed, options.tolerance)
 
 
-def _exported(file: ModelFile, model: Model, sample: Mapping[str, Array], options: Options, scratch: Path) -> bytes:
+def _exported(
+    opened: Opened, signature: Signature, sample: Mapping[str, Array], options: Options, scratch: Path
+) -> bytes:
+    file = opened.file
     if file.format == "onnx":
         data = file.path.read_bytes()
         if options.quantize == "none":
             raise CannotExport(f"{file.path.name} is ONNX already")
     else:
-        native: Any = open_model(file, allow_pickle=options.allow_pickle)
         convert = sklearn_to_onnx if file.format in ("pickle", "skops") else torch_to_onnx
-        data = convert(native, model.signature, sample)
+        data = convert(opened.native, signature, sample)
     return quantized(data, scratch) if options.quantize == "int8" else data
 
 

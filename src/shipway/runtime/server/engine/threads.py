@@ -61,8 +61,9 @@ class Mailbox:
 class ThreadExecutor:
     """Runs a model in ``instances`` threads; ``async`` models in an event loop of their own, in one more thread.
 
-    With one instance, the thread that loaded is the thread that predicts: many models are not safe otherwise. The
-    threads are daemons: user code that hangs does not keep the process from its end.
+    With one instance, the thread that loaded is the thread that predicts: many models are not safe otherwise. Those
+    that are (``Model.any_thread``) answer brief calls on the event loop, too. The threads are daemons: user code that
+    hangs does not keep the process from its end.
     """
 
     def __init__(self, load: Callable[[], Model], instances: int = 1) -> None:

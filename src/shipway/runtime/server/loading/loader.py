@@ -6,7 +6,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,27 @@ def load(settings: Settings) -> Model:
         return _from_predictor(settings.predictor, settings.model_dir)
     if settings.model_dir is None:
         raise ModelRefused("nothing to serve: neither SHIPWAY_MODEL_DIR nor SHIPWAY_PREDICTOR is set")
-    file, recorded = find(settings.model_dir), read(settings.model_dir)
-    count = threads(settings.server.instances)
-    native = open_model(file, allow_pickle=settings.allow_pickle, threads=count)
+    return from_files(settings.model_dir, settings.allow_pickle, settings.server.instances).model
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The file of a folder's model, the model as its own library gives it, and as it is served."""
+
+    file: ModelFile
+    native: Any
+    model: Model
+
+
+def from_files(model_dir: Path, allow_pickle: bool, instances: int = 1) -> Opened:
+    """The model of a folder, by its format. Raises ModelRefused."""
+    file, recorded = find(model_dir), read(model_dir)
+    count = threads(instances)
+    native = open_model(file, allow_pickle=allow_pickle, threads=count)
     if file.format in ("pickle", "skops"):
         limit_blas(count)
-    return _as_recorded(_native_model(native, file, recorded.signature), file.path.name, recorded)
+    model = _as_recorded(_native_model(native, file, recorded.signature), file.path.name, recorded)
+    return Opened(file, native, model)
 
 
 def _native_model(native: Any, file: ModelFile, recorded: Signature) -> Model:

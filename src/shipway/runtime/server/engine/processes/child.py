@@ -41,9 +41,8 @@ from shipway.runtime.server.settings import Settings
 
 WORKER = "shipway.runtime.server.engine.processes.worker"
 CONCURRENT = 1024  # calls at a time of an async model
-GRACE = (
-    5.0  # seconds that a call may still run, when its deadline has passed or nobody waits, before its worker is killed
-)
+# Seconds that a call may still run, when its deadline has passed or nobody waits, before its worker is killed.
+GRACE = 5.0
 _STOPPING = 2.0  # seconds
 _KEPT = 10.0  # seconds that the memory of large calls is kept
 _LARGE = 2**20  # bytes from which inputs are copied in a thread: the event loop has other requests
