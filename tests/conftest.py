@@ -39,7 +39,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _end_processes_of(mark: str) -> list[str]:
     """Kill every process that still carries the mark after a moment's grace; their command lines."""
     give_up = time.monotonic() + 3.0
-    while (found := _carriers(mark)) and time.monotonic() < give_up:
+    while (found := _settled_carriers(mark)) and time.monotonic() < give_up:
         time.sleep(0.05)
     for pid in found:
         try:
@@ -47,6 +47,14 @@ def _end_processes_of(mark: str) -> list[str]:
         except ProcessLookupError:
             continue
     return [f"{pid}: {command}" for pid, command in found.items()]
+
+
+def _settled_carriers(mark: str) -> dict[int, str]:
+    """None only when a second look agrees: in the middle of its exec a process shows no environment."""
+    if not (found := _carriers(mark)):
+        time.sleep(0.05)
+        found = _carriers(mark)
+    return found
 
 
 def _carriers(mark: str) -> dict[int, str]:

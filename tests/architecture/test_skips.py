@@ -60,7 +60,9 @@ def test_a_process_left_behind_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "import subprocess\n"
         "def test_leak():\n"
-        "    subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL, start_new_session=True)\n"
+        "    argv = ['sh', '-c', 'echo ready; exec sleep 60']\n"
+        "    left = subprocess.Popen(argv, stdout=subprocess.PIPE, start_new_session=True)\n"
+        "    assert left.stdout.readline() == b'ready\\n'\n"
     )
     output = run_pytest(tmp_path)
     assert "processes were left behind" in output, output

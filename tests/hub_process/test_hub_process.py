@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,13 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
     hub_process.stop(settings)
 
 
+@pytest.fixture
+def short_home() -> Iterator[Path]:
+    """A home whose sockets lie in it, however long pytest's own temporary folders are."""
+    with tempfile.TemporaryDirectory(prefix="shw-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
 def _argv(settings: Settings, mode: str = "answers") -> list[str]:
     return [sys.executable, "-S", str(FAKE), mode, str(settings.hub_socket), str(settings.hub_lock)]
 
@@ -41,11 +49,10 @@ def test_no_hub(settings: Settings) -> None:
     assert not settings.home.exists()
 
 
-def test_a_socket_that_another_user_made_is_not_spoken_to(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = Settings(home=tmp_path_factory.mktemp("h"))
+def test_a_socket_that_another_user_made_is_not_spoken_to(short_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Settings(home=short_home)
     home.sockets.mkdir(parents=True)
+    assert home.sockets.is_relative_to(short_home), "outside of the home the folder's name has the user in it"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(home.hub_socket))
         listener.listen()
