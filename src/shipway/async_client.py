@@ -30,6 +30,7 @@ from shipway.client import (
     nobody,
     not_a_path,
     refusal,
+    streaming,
     told,
     who,
 )
@@ -80,13 +81,13 @@ class AsyncHubClient:
         async with self._answer("PUT", path, body, headers) as answer:
             return decoded(self._place, await answer.read())
 
-    async def stream(self, path: str) -> AsyncGenerator[Event, None]:
-        """Server-sent events as ``(event, data)``, until the hub ends the stream.
+    async def stream(self, path: str, document: Any = None) -> AsyncGenerator[Event, None]:
+        """Server-sent events as ``(event, data)``, until the hub ends the stream; a POST when a document is given.
 
         An event named ``error`` is raised as the error that it carries.
         """
         reader = EventReader()
-        async with self._answer("GET", path, None, {"Accept": "text/event-stream"}) as answer:
+        async with self._answer(*streaming(path, document)) as answer:
             rest = b""
             async with aclosing(answer.blocks()) as blocks:
                 async for block in blocks:

@@ -81,12 +81,12 @@ class HubClient:
         with self._answer("PUT", path, body, headers) as response:
             return decoded(self._place, response.read())
 
-    def stream(self, path: str) -> Generator[Event, None, None]:
-        """Server-sent events as ``(event, data)``, until the hub ends the stream.
+    def stream(self, path: str, document: Any = None) -> Generator[Event, None, None]:
+        """Server-sent events as ``(event, data)``, until the hub ends the stream; a POST when a document is given.
 
         An event named ``error`` is raised as the error that it carries.
         """
-        with self._answer("GET", path, None, {"Accept": "text/event-stream"}) as response:
+        with self._answer(*streaming(path, document)) as response:
             for event in parse_events(_lines(response)):
                 yield told(event)
 
@@ -158,6 +158,15 @@ def _account() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid {os.getuid()}"
+
+
+def streaming(path: str, document: Any) -> tuple[str, str, bytes | None, dict[str, str]]:
+    """Method, path, body and headers of a request that is answered by a stream of events."""
+    headers = {"Accept": "text/event-stream"}
+    if document is None:
+        return "GET", path, None, headers
+    body = json.dumps(document).encode()
+    return "POST", path, body, {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}
 
 
 def who() -> str:

@@ -21,6 +21,9 @@ class Settings:
     home: Path
     gateway_port: int | None = None  # None: the home's own, chosen once
     temporary: Path = Path("/tmp")  # not TMPDIR: another shell must find the same sockets
+    registry: str = ""  # where models go that are pushed without a reference: "ghcr.io/team"
+    docker_config: Path | None = None  # Docker's config.json, with the credentials of registries
+    encryption_key: Path | None = None  # a file with the key of the OCI layout; None: it is not encrypted
 
     @property
     def store(self) -> Path:
@@ -83,10 +86,18 @@ class Settings:
 
 
 def read() -> Settings:
-    """The settings of this process: ``SHIPWAY_HOME`` (default: XDG state dir), ``SHIPWAY_GATEWAY_PORT``."""
+    """The settings of this process: ``SHIPWAY_HOME`` (default: XDG state dir), ``SHIPWAY_GATEWAY_PORT``,
+    ``SHIPWAY_REGISTRY``, ``SHIPWAY_ENCRYPTION_KEY_FILE``, and Docker's ``DOCKER_CONFIG``."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     home = Path(os.environ.get("SHIPWAY_HOME") or state / "shipway").expanduser().absolute()
-    return Settings(home=home, gateway_port=_port(os.environ.get("SHIPWAY_GATEWAY_PORT", "")))
+    key = os.environ.get("SHIPWAY_ENCRYPTION_KEY_FILE")
+    return Settings(
+        home=home,
+        gateway_port=_port(os.environ.get("SHIPWAY_GATEWAY_PORT", "")),
+        registry=os.environ.get("SHIPWAY_REGISTRY", ""),
+        docker_config=Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker").absolute() / "config.json",
+        encryption_key=Path(key).expanduser().absolute() if key else None,
+    )
 
 
 def loopback(text: str) -> tuple[str, int]:
