@@ -1,10 +1,11 @@
 """Header blocks of one connection: HEADERS and CONTINUATION put together, and decoded.
 
-Source: RFC 9113 sections 4.3 and 6.10, RFC 7541 (HPACK).
+Source: RFC 9113 sections 4.3, 6.10, 8.2 and 8.3 (which fields a request may have), RFC 7541 (HPACK).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hpack import Decoder, HPACKError
@@ -13,6 +14,9 @@ from shipway.runtime.server.rpc import frames
 from shipway.runtime.server.rpc.frames import Broken, Fault
 
 LONGEST = 32768  # bytes, packed and unpacked: twice what gRPC's own servers take
+_PSEUDO = frozenset((b":method", b":scheme", b":path", b":authority"))
+_NEEDED = (":method", ":scheme", ":path")
+_OF_HTTP_1 = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 _MOST_FRAMES = 32  # of one block, however little is in them (CVE-2024-27316)
 
 
@@ -61,5 +65,27 @@ class Blocks:
             decoded = self._decoder.decode(b"".join(parts), raw=True)
         except (HPACKError, ValueError, IndexError) as error:  # ValueError: a number too large to be printed
             raise Broken(Fault.COMPRESSION, f"{type(error).__name__}: the headers cannot be read") from error
-        fields = {str(name, "latin-1"): str(value, "latin-1") for name, value in decoded}
-        return Head(stream, bool(self._flags & frames.END_STREAM), fields)
+        return Head(stream, bool(self._flags & frames.END_STREAM), _fields(decoded))
+
+
+def check_request(fields: Mapping[str, str]) -> None:
+    """Raises Broken where a block that begins a request lacks what every request has."""
+    for name in _NEEDED:
+        if not fields.get(name):
+            raise Broken(Fault.PROTOCOL, f"a request without {name}")
+
+
+def _fields(decoded: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    pseudo = True  # they come first
+    for raw, value in decoded:
+        name = str(raw, "latin-1")
+        if raw[:1] == b":":
+            if not pseudo or raw not in _PSEUDO or name in fields:
+                raise Broken(Fault.PROTOCOL, f"{name} is no field of a request, comes late, or comes twice")
+        else:
+            pseudo = False
+            if raw in _OF_HTTP_1 or raw != raw.lower() or (raw == b"te" and value != b"trailers"):
+                raise Broken(Fault.PROTOCOL, f"{name} may not stand in HTTP/2, or not so")
+        fields[name] = str(value, "latin-1")
+    return fields

@@ -127,6 +127,11 @@ class Connection:
                 self._streams.reset(stream)
             case Kind.SETTINGS | Kind.PING | Kind.GOAWAY:
                 self._control(kind, flags, stream, payload)
+            case Kind.PRIORITY:  # what it says counts no longer (RFC 9113 section 5.3.2), its form does
+                if not stream:
+                    raise Broken(Fault.PROTOCOL, "a priority of no stream")
+                if len(payload) != frames.PRIORITY:
+                    raise Broken(Fault.FRAME_SIZE, f"a priority of {len(payload)} bytes")
             case Kind.PUSH_PROMISE:
                 raise Broken(Fault.PROTOCOL, "clients promise nothing")
 
@@ -143,6 +148,9 @@ class Connection:
                 raise Broken(Fault.FRAME_SIZE, f"a ping of {len(payload)} bytes")
             if not flags & frames.ACK:
                 self._sender.send(frames.frame(Kind.PING, frames.ACK, 0, payload))
-        elif kind == Kind.SETTINGS and not flags & frames.ACK:
+        elif kind == Kind.SETTINGS and flags & frames.ACK:
+            if payload:
+                raise Broken(Fault.FRAME_SIZE, "settings are acknowledged with bytes")
+        elif kind == Kind.SETTINGS:
             self._sender.settle(frames.read_settings(payload))
             self._sender.send(frames.frame(Kind.SETTINGS, frames.ACK, 0))

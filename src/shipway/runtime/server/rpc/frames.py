@@ -14,6 +14,7 @@ HEAD = 9  # bytes before each payload
 LARGEST = 16384  # bytes of a payload that everybody takes, and that we take
 WINDOW = 65535  # bytes that may be sent before any update
 PING = 8  # bytes of a payload
+PRIORITY = 5  # bytes of a payload, and of a part of HEADERS
 
 END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
@@ -53,6 +54,7 @@ class Fault(IntEnum):
 class Setting(IntEnum):
     """Parameters of SETTINGS."""
 
+    ENABLE_PUSH = 2
     MAX_CONCURRENT_STREAMS = 3
     INITIAL_WINDOW_SIZE = 4
     MAX_FRAME_SIZE = 5
@@ -67,7 +69,6 @@ class Broken(Exception):
         self.fault = fault
 
 
-_PRIORITY = 5  # bytes
 _HEAD = struct.Struct(">IBI")
 _NUMBER = struct.Struct(">I")
 _SETTING = struct.Struct(">HI")
@@ -127,9 +128,9 @@ def unpadded(payload: bytes, flags: int) -> bytes:
         payload = payload[1 : len(payload) - payload[0]]
     if not flags & PRIORITY_FIELDS:
         return payload
-    if len(payload) < _PRIORITY:
+    if len(payload) < PRIORITY:
         raise Broken(Fault.FRAME_SIZE, "a frame ends in its priority")
-    return payload[_PRIORITY:]
+    return payload[PRIORITY:]
 
 
 def field(name: str, value: str) -> bytes:

@@ -46,6 +46,8 @@ class Sender:
 
     def settle(self, values: Mapping[int, int]) -> None:
         """The peer's settings. Raises Broken."""
+        if values.get(Setting.ENABLE_PUSH, 0) not in (0, 1):
+            raise Broken(Fault.PROTOCOL, "whether we may push is neither 0 nor 1")
         initial = values.get(Setting.INITIAL_WINDOW_SIZE, self.initial)
         if initial >= 2**31:
             raise Broken(Fault.FLOW_CONTROL, "the initial window is too large")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from shipway.runtime.server.lingering import Lingering
 from shipway.runtime.server.refusals import Refused
 from shipway.runtime.server.rpc import frames
-from shipway.runtime.server.rpc.blocks import Head
+from shipway.runtime.server.rpc.blocks import Head, check_request
 from shipway.runtime.server.rpc.exchange import Exchange
 from shipway.runtime.server.rpc.failure import Code, Failure, failure_of
 from shipway.runtime.server.rpc.frames import Broken, Fault
@@ -22,6 +22,7 @@ from shipway.runtime.server.rpc.sender import Sender
 
 MOST = 1024  # at a time
 _MOST_RESETS = 1000  # in a row, without one call that was answered: an attack (CVE-2023-44487)
+_REMEMBERED = 4096  # streams that have ended: more than can have ended since what is under way was sent
 _MESSAGE_TAKES = 30.0  # seconds for all of a call's one message to come, and at most twice as long
 _LATE = Failure(Code.DEADLINE_EXCEEDED, "the message did not come")
 _LOST = Failure(Code.INTERNAL, "the call ended without an answer")
@@ -39,6 +40,7 @@ class Streams:
         self._loop = asyncio.get_running_loop()
         self._exchanges: dict[int, Exchange] = {}
         self._coming: Lingering[Exchange, None] = Lingering(_MESSAGE_TAKES, self._late)
+        self._closed: dict[int, bool] = {}  # the last that ended, and whether its peer may not know that yet
         self._resets = 0
         self._leaving = False
 
@@ -46,21 +48,27 @@ class Streams:
         """A header block: a new call, or trailers of the caller, which gRPC has not, but they end its side."""
         stream, fields = head.stream, head.fields
         if stream <= self.last:
-            if not head.last:
-                raise Broken(Fault.PROTOCOL, f"stream {stream} begins twice")
-            self.data(stream, b"", last=True)
+            exchange = self._receiving(stream)
+            if exchange is not None:
+                if not head.last or any(name.startswith(":") for name in fields):
+                    raise Broken(Fault.PROTOCOL, f"stream {stream} begins twice")
+                self._feed(exchange, b"", last=True)
             return
+        check_request(fields)
         self.last = stream
         if self._leaving or len(self._exchanges) >= MOST:
             self._sender.send(frames.reset(stream, Fault.REFUSED_STREAM))
+            self._close(stream, may_go_on=not head.last)
             return
         exchange = Exchange(self._sender, stream, fields, self._limit)
         if not fields.get("content-type", "").startswith("application/grpc"):
             exchange.refuse_http(415)
+            self._close(stream, may_go_on=not head.last)
             return
-        method = self._methods.get(fields.get(":path", ""))
+        method = self._methods.get(fields[":path"])
         if method is None:
-            exchange.end(Failure(Code.UNIMPLEMENTED, f"no such method {fields.get(':path')!r}"))
+            exchange.end(Failure(Code.UNIMPLEMENTED, f"no such method {fields[':path']!r}"))
+            self._close(stream, may_go_on=not head.last)
             return
         self._exchanges[stream] = exchange
         if method.streams:
@@ -72,11 +80,9 @@ class Streams:
 
     def data(self, stream: int, payload: bytes, *, last: bool, padding: int = 0) -> None:
         """Bytes of a caller, of which ``padding`` more came with them. Raises Broken."""
-        exchange = self._known(stream)
-        if exchange is None or exchange.ended:  # it was under way as we ended the stream
+        exchange = self._receiving(stream)
+        if exchange is None:
             return
-        if exchange.complete:
-            raise Broken(Fault.STREAM_CLOSED, f"stream {stream} goes on after its end")
         if padding and not last:
             self._sender.send(frames.window_update(stream, padding))
         self._feed(exchange, payload, last=last)
@@ -85,6 +91,8 @@ class Streams:
         """The caller takes a call back. Raises Broken."""
         exchange = self._known(stream)
         if exchange is None:
+            if stream in self._closed:
+                self._closed[stream] = False
             return
         self._resets += 1
         if self._resets > _MOST_RESETS:
@@ -120,6 +128,24 @@ class Streams:
         if not stream or stream > self.last:
             raise Broken(Fault.PROTOCOL, f"stream {stream} was never opened")
         return self._exchanges.get(stream)
+
+    def _receiving(self, stream: int) -> Exchange | None:
+        """Whose bytes these are; None when they were under way as we ended the stream. Raises Broken."""
+        exchange = self._known(stream)
+        if exchange is None:
+            if stream not in self._closed:
+                raise Broken(Fault.PROTOCOL, f"stream {stream} was passed over")
+            if not self._closed[stream]:
+                raise Broken(Fault.STREAM_CLOSED, f"stream {stream} goes on after its end")
+            return None
+        if exchange.complete or exchange.abandoned:
+            raise Broken(Fault.STREAM_CLOSED, f"stream {stream} goes on after its end")
+        return None if exchange.ended else exchange
+
+    def _close(self, stream: int, *, may_go_on: bool) -> None:
+        self._closed[stream] = may_go_on
+        if len(self._closed) > _REMEMBERED:
+            del self._closed[next(iter(self._closed))]
 
     def _feed(self, exchange: Exchange, data: bytes, *, last: bool) -> None:
         try:
@@ -168,6 +194,7 @@ class Streams:
     def _over(self, exchange: Exchange) -> None:
         self._coming.leave(exchange)
         exchange.drop()
-        self._exchanges.pop(exchange.stream, None)
+        if self._exchanges.pop(exchange.stream, None) is not None:
+            self._close(exchange.stream, may_go_on=not (exchange.complete or exchange.abandoned))
         if self._leaving and not self._exchanges:
             self._sender.close()
