@@ -1,4 +1,9 @@
-"""The client of a registry: pull, push, referrers, tags; asynchronous, streamed in both directions.
+"""Asynchronous client of OCI registries. See docs/registries.md."""
 
-Source: OCI distribution-spec v1.1.1.
-"""
+from __future__ import annotations
+
+from shipway.oci.registry.client import Registry
+from shipway.oci.registry.credentials import Anonymous, Credential, Credentials, DockerCredentials
+from shipway.oci.registry.limits import Limits
+
+__all__ = ["Anonymous", "Credential", "Credentials", "DockerCredentials", "Limits", "Registry"]

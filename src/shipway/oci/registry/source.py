@@ -1,0 +1,63 @@
+"""A blob of the layout as the body of a request: read ahead by one piece, watched while it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
+from typing import BinaryIO, Final, Self
+
+from shipway.errors import Corrupt
+from shipway.oci.descriptor import Descriptor
+from shipway.oci.layout import Layout
+
+_PIECE: Final = 1 << 20  # bytes
+
+
+class Source:
+    """The bytes from ``start`` to ``end``. They are not verified here: the registry does it, and asks for the digest.
+
+    ``sent`` is called with how far it is, whenever the connection takes another piece.
+    """
+
+    def __init__(
+        self, layout: Layout, descriptor: Descriptor, start: int, end: int, sent: Callable[[int], None]
+    ) -> None:
+        self._opened: AbstractContextManager[BinaryIO] = layout.open_unverified(descriptor)
+        self._descriptor = descriptor
+        self._start = start
+        self._end = end
+        self._sent = sent
+        self._ahead: asyncio.Task[bytes] | None = None
+        self._file: BinaryIO
+
+    async def __aenter__(self) -> Self:
+        self._file = await asyncio.to_thread(self._open)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._ahead is not None:
+            await asyncio.wait({self._ahead})  # the thread reads the file that is closed next
+        self._opened.__exit__(None, None, None)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        at = self._start
+        self._read(at)
+        while at < self._end:
+            assert self._ahead is not None
+            piece = await asyncio.shield(self._ahead)
+            if not piece:
+                raise Corrupt(f"blob {self._descriptor.digest} was cut while it was sent", next_step="Try again.")
+            at += len(piece)
+            self._read(at)
+            yield piece
+            self._sent(at)
+
+    def _open(self) -> BinaryIO:
+        file = self._opened.__enter__()
+        file.seek(self._start)
+        return file
+
+    def _read(self, at: int) -> None:
+        count = min(_PIECE, self._end - at)
+        self._ahead = asyncio.ensure_future(asyncio.to_thread(self._file.read, count)) if count else None
