@@ -82,7 +82,7 @@ def test_a_journal_keeps_what_is_whole_and_names_the_rest() -> None:
 def test_a_blob_names_the_versions_that_need_it() -> None:
     blob = BlobFound("sha256:1", "is missing", ("digits:2", "source/abc"))
     made = plan(Found(FileFound(STORE), FileFound(JOURNAL), blobs=(blob,)))
-    assert made.lost == ("digits:2: it is no version any more; the next run of its job makes one",)
+    assert made.lost == ("digits:2: it is no version any more; run its job again, or pull or import it again",)
     assert made.saved == ("source/abc: the next `shipway up` sends it again",)
     saved = BlobFound("sha256:1", "is missing", ("digits:2",), Path("/h/cache/copy"))
     made = plan(Found(FileFound(STORE), FileFound(JOURNAL), blobs=(saved,)))

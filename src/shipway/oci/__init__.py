@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.digest import Digest
+from shipway.oci.fetching import Fetch
 from shipway.oci.index import Index
-from shipway.oci.layout import BlobSource, Edit, Layout
+from shipway.oci.index_file import Edit
+from shipway.oci.layout import BlobSource, Layout
+from shipway.oci.leases import Lease
 from shipway.oci.manifest import EMPTY_CONFIG, EMPTY_CONFIG_BYTES, Manifest
 
 __all__ = [
@@ -18,7 +21,9 @@ __all__ = [
     "Descriptor",
     "Digest",
     "Edit",
+    "Fetch",
     "Index",
     "Layout",
+    "Lease",
     "Manifest",
 ]

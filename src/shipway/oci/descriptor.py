@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from shipway.oci import document as documents
 from shipway.oci.digest import Digest
 
 _OURS = {"mediaType", "digest", "size", "artifactType", "annotations"}
@@ -43,14 +44,16 @@ class Descriptor:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`to_json`. Raises KeyError, TypeError, ValueError or UserError when it is none."""
+        if not isinstance(document, Mapping):
+            raise ValueError("it is not a JSON object")
         size = document["size"]
-        if not isinstance(size, int) or size < 0:
+        if type(size) is not int or not 0 <= size < 1 << 63:  # not True either
             raise ValueError(f"size is {size!r}, not a number of bytes")
         return cls(
-            media_type=str(document["mediaType"]),
-            digest=Digest(document["digest"]),
+            media_type=documents.text(document, "mediaType"),
+            digest=Digest(documents.text(document, "digest")),
             size=size,
-            annotations=dict(document.get("annotations") or {}),
-            artifact_type=document.get("artifactType"),
+            annotations=documents.texts(document, "annotations"),
+            artifact_type=documents.optional_text(document, "artifactType"),
             extra={name: value for name, value in document.items() if name not in _OURS},
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from typing import TYPE_CHECKING, BinaryIO, Self
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 from shipway.errors import UserError
 
@@ -34,26 +35,50 @@ class Digest(str):
         """The digest of bytes in memory."""
         return cls("sha256:" + hashlib.sha256(data).hexdigest())
 
+    @staticmethod
+    def is_hex(text: str) -> bool:
+        """Whether it is the name of a blob's file."""
+        return _SHA256.fullmatch(f"sha256:{text}") is not None
+
     @property
     def hex(self) -> str:
         """The 64 digits: the name of a blob's file."""
         return self.removeprefix("sha256:")
 
 
-def copy(source: BinaryIO, target: BinaryIO) -> tuple[Digest, int]:
+class Sink(Protocol):
+    """What content is written to, a file or a cipher's writer."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+def copy(source: BinaryIO, target: Sink) -> tuple[Digest, int]:
     """Copy to the end, a chunk at a time; the digest and the number of bytes that were copied."""
     hasher, size = hashlib.sha256(), 0
-    while chunk := source.read(CHUNK):
-        hasher.update(chunk)
-        target.write(chunk)
-        size += len(chunk)
+    chunk = source.read(CHUNK)
+    if len(chunk) < CHUNK:  # most files are small: a thread costs more than their digest
+        while chunk:
+            hasher.update(chunk)
+            target.write(chunk)
+            size += len(chunk)
+            chunk = source.read(CHUNK)
+        return Digest("sha256:" + hasher.hexdigest()), size
+    with ThreadPoolExecutor(1, thread_name_prefix="sha256") as beside:
+        hashed = beside.submit(hasher.update, b"")
+        while chunk:
+            hashed.result()
+            hashed = beside.submit(hasher.update, chunk)
+            target.write(chunk)
+            size += len(chunk)
+            chunk = source.read(CHUNK)
+        hashed.result()
     return Digest("sha256:" + hasher.hexdigest()), size
 
 
 class HashingReader(io.RawIOBase):
     """Reads from a file and hashes what was read."""
 
-    def __init__(self, source: io.BufferedReader) -> None:
+    def __init__(self, source: io.RawIOBase | io.BufferedReader) -> None:
         super().__init__()
         self._source = source
         self._hasher = hashlib.sha256()
@@ -63,7 +88,7 @@ class HashingReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        count = self._source.readinto(buffer)
+        count = self._source.readinto(buffer) or 0
         self._hasher.update(memoryview(buffer)[:count])
         self._size += count
         return count

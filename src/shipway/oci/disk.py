@@ -34,11 +34,11 @@ def faults(doing: str, *, unless: type[OSError] | tuple[type[OSError], ...] = ()
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock that other processes, and other threads of this one, wait for."""
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a lock that other processes, and other threads of this one, wait for; shared with those who share it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         # A child forked meanwhile shares the lock: closing alone would leave it with the child.

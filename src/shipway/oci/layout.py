@@ -1,37 +1,42 @@
 """Layout: blobs, manifests and tags in a folder, safe for several processes and for kill -9.
 
-``oci-layout``, ``index.json`` and ``blobs/sha256/`` are the specification's; ``tmp/`` holds what is being
-written, ``.lock`` is held while ``index.json`` changes. Source: OCI image-spec v1.1.1, image-layout.md.
+``oci-layout``, ``index.json`` and ``blobs/sha256/`` are the specification's; ``tmp/`` holds what is being written,
+``partial/`` what is being fetched, ``leases/`` says what running operations need, ``.lock`` is held while
+``index.json`` changes. Source: OCI image-spec v1.1.1, image-layout.md.
+
+A blob belongs to whoever holds a lease on it (:mod:`shipway.oci.leases`), until ``index.json`` leads to it.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
-from shipway.errors import Corrupt, NotFound, UserError
+from shipway.errors import Corrupt, NotFound, Refused, UserError
+from shipway.oci import cipher as ciphers
 from shipway.oci import digest as digests
-from shipway.oci import disk
+from shipway.oci import disk, fetching, referrers
+from shipway.oci.blobs import Blobs
+from shipway.oci.cipher import PLAIN, Cipher
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.digest import Digest
+from shipway.oci.fetching import Fetch
 from shipway.oci.index import Index
-from shipway.oci.manifest import MANIFEST_TYPE, Manifest
+from shipway.oci.index_file import NOT_READABLE, Edit, IndexFile, damaged
+from shipway.oci.leases import Lease, Leases
+from shipway.oci.manifest import INDEX_TYPE, INDEX_TYPES, LARGEST_MANIFEST, MANIFEST_TYPE, Manifest, artifact_type
 
 BlobSource = BinaryIO | bytes | Path
 
+_Read = TypeVar("_Read", Manifest, Index)
+
+_NAMES = {Manifest: "a manifest", Index: "an image index"}
 _MARKER = {"imageLayoutVersion": "1.0.0"}
-_NOT_READABLE = (KeyError, TypeError, ValueError, AttributeError, UserError)
-
-
-class Edit:
-    """What an :meth:`Layout.edit` block changes: give ``index`` a new value."""
-
-    def __init__(self, index: Index) -> None:
-        self.index = index
 
 
 class Layout:
@@ -41,25 +46,41 @@ class Layout:
     when the disk is full or not writable; then nothing half written is visible.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, cipher: Cipher = PLAIN) -> None:
         self.root = root
-        self._blobs = root / "blobs" / "sha256"
+        self.blobs = Blobs(root / "blobs" / "sha256", root / "tmp", cipher)
+        self.leases = Leases(root / "leases")
+        self.partials = root / "partial"
+        self._cipher = cipher
         self._temporaries = root / "tmp"
-        self._index = root / "index.json"
         self._marker = root / "oci-layout"
         self._lock = root / ".lock"
-        self._parsed: tuple[disk.Signature | None, Index] | None = None  # index.json as it was read last
+        self._index = IndexFile(root / "index.json", self._lock, self._temporaries)
         with disk.faults(f"open the OCI layout {root}"):
             self._prepare()
-            disk.sweep(self._temporaries)
+            self.sweep_temporaries()
+            self.leases.sweep()
 
     # -- blobs
 
+    def lease(self, why: str) -> AbstractContextManager[Lease]:
+        """What the operation in this block holds is not collected. ``why`` is shown: "pull ghcr.io/team/digits:3".
+
+        When the block ends with an error, what was held stays for another hour, so that a second try resumes.
+        """
+        return self.leases.new(why)
+
     def put_blob(
-        self, source: BlobSource, media_type: str = "application/octet-stream", *, expected: Digest | None = None
+        self,
+        source: BlobSource,
+        media_type: str = "application/octet-stream",
+        *,
+        expected: Digest | None = None,
+        lease: Lease | None = None,
     ) -> Descriptor:
         """Store content and say what it is. Idempotent; a damaged blob of the same digest is mended.
 
+        Give the ``lease`` of the operation, or a collection that runs at the same time takes the blob away.
         Raises UserError for a path that cannot be read, and when the content does not have the ``expected`` digest;
         nothing is kept then.
         """
@@ -69,28 +90,60 @@ class Layout:
             except OSError as error:
                 raise UserError(f"{source} cannot be read: {error.strerror}") from error
             with file:
-                return self.put_blob(file, media_type, expected=expected)
+                return self.put_blob(file, media_type, expected=expected, lease=lease)
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        with disk.faults(f"write a blob into {self.root}"), disk.temporary(self._temporaries) as (path, target):
-            digest, size = digests.copy(stream, target)
+        with disk.faults(f"write a blob into {self.root}"), self.blobs.draft() as draft:
+            digest, size = draft.copy(stream)
             if expected not in (None, digest):
                 raise UserError(
                     f"the content does not have the digest that was announced: expected {expected}, got {digest}",
                     next_step="It was changed or cut on its way: send it again.",
                 )
-            disk.publish(path, target, self.blob_path(digest))
+            if lease is not None:
+                lease.hold(digest)
+            draft.publish(digest)
         return Descriptor(media_type, digest, size)
 
+    def fetch(self, descriptor: Descriptor, lease: Lease) -> Fetch | None:
+        """The right to fetch a blob from elsewhere, or None while another process or thread has it: ask again soon.
+
+        The lease holds it first. Use it as a context manager, and look at ``whole`` before anything else::
+
+            while (fetch := layout.fetch(descriptor, lease)) is None:
+                await asyncio.sleep(0.05)
+            with fetch:
+                for start, end in () if fetch.whole else fetch.missing(16 * 2**20):  # side by side, as you like
+                    fetch.write(data, start)
+                if not fetch.whole:
+                    fetch.finish()
+        """
+        lease.hold(descriptor.digest)
+        with disk.faults(f"write to {self.partials}"):
+            return fetching.begin(descriptor, self.partials, self.blobs)
+
+    def touch(self, digest: Digest) -> bool:
+        """Let the blob count as written now; whether it is there."""
+        with disk.faults(f"change {self.blobs.path(digest)}"):
+            return self.blobs.touch(digest)
+
+    def touched(self, digest: Digest) -> datetime | None:
+        """When a blob was written or touched, in UTC; None when it is not there."""
+        return self.blobs.touched(digest)
+
+    def sweep_temporaries(self) -> None:
+        """Remove what processes that were killed had begun to write."""
+        disk.sweep(self._temporaries)
+
     def blob_path(self, digest: Digest) -> Path:
-        """Where a blob's file is, or would be."""
-        return self._blobs / digest.hex
+        """Where a blob's file is, or would be: to name it in a message, not to read it."""
+        return self.blobs.path(digest)
 
     def has_blob(self, descriptor: Descriptor) -> bool:
-        """Whether the blob is there in its full length; its bytes are verified when they are read."""
-        try:
-            return self.blob_path(descriptor.digest).stat().st_size == descriptor.size
-        except FileNotFoundError:
-            return False
+        """Whether the blob is there in its full length; its bytes are verified when they are read.
+
+        Hold it before: what nobody holds may be collected between this answer and its use.
+        """
+        return self.blobs.size(descriptor.digest) == descriptor.size
 
     @contextmanager
     def open_blob(self, descriptor: Descriptor) -> Iterator[BinaryIO]:
@@ -99,14 +152,8 @@ class Layout:
         At the end of the block the rest is read and size and digest are checked; an error inside the block
         becomes Corrupt when the blob is to blame.
         """
-        path = self.blob_path(descriptor.digest)
-        try:
-            with disk.faults(f"read {path}", unless=FileNotFoundError):
-                file = path.open("rb")
-        except FileNotFoundError:
-            raise self._corrupt_blob(descriptor, "there is no such file") from None
-        with file:
-            reader = digests.HashingReader(file)
+        with self._opened(descriptor) as raw:
+            reader = digests.HashingReader(raw)
             try:
                 yield io.BufferedReader(reader, digests.CHUNK)
             except Exception as error:
@@ -114,50 +161,126 @@ class Layout:
                 raise
             self._check(descriptor, reader)
 
+    @contextmanager
+    def open_unverified(self, descriptor: Descriptor) -> Iterator[BinaryIO]:
+        """Read anywhere in a blob, and believe nothing of it: for who verifies elsewhere (a registry that is pushed
+        to) and who looks only. Raises Corrupt when it is missing or has another size."""
+        with self._opened(descriptor) as raw:
+            if not self.has_blob(descriptor):
+                raise self._corrupt_blob(descriptor, f"it does not have {descriptor.size} bytes")
+            yield io.BufferedReader(raw, digests.CHUNK)
+
+    def head(self, descriptor: Descriptor, count: int) -> bytes:
+        """The first bytes of a blob, unverified: to see what it is."""
+        with self._opened(descriptor) as raw:
+            return io.BufferedReader(raw).read(count)
+
     def read_blob(self, descriptor: Descriptor) -> bytes:
         """The verified bytes of a small blob (a config, a manifest)."""
         with self.open_blob(descriptor) as stream:
             return stream.read()
 
-    # -- manifests and tags
+    # -- manifests and indexes
 
-    def put_manifest(self, manifest: Manifest, tag: str | None = None) -> Descriptor:
+    def put_manifest(self, manifest: Manifest, tag: str | None = None, *, lease: Lease | None = None) -> Descriptor:
         """Store a manifest; without a tag nothing refers to it yet. Its blobs should be there before."""
-        blob = self.put_blob(manifest.to_bytes(), MANIFEST_TYPE)
-        descriptor = Descriptor(blob.media_type, blob.digest, blob.size, artifact_type=manifest.artifact_type)
+        return self._put(manifest.to_bytes(), MANIFEST_TYPE, tag, lease)
+
+    def put_index(self, index: Index, tag: str | None = None, *, lease: Lease | None = None) -> Descriptor:
+        """Store an image index as a blob, as it is nested in others; what it refers to should be there before."""
+        return self._put(index.to_bytes(), INDEX_TYPE, tag, lease)
+
+    def put_manifest_bytes(
+        self, data: bytes, media_type: str, tag: str | None = None, *, lease: Lease | None = None
+    ) -> Descriptor:
+        """Store another tool's manifest or index without changing a byte: its digest is that of these bytes.
+
+        Raises UserError when they are no JSON object, Refused when there are more than 4 MiB of them.
+        """
+        self._check_size(Digest.of(data), len(data))
+        try:
+            is_object = isinstance(json.loads(data), dict)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"a manifest of type {media_type} is not JSON: {error}") from error
+        if not is_object:
+            raise UserError(f"a manifest of type {media_type} is not a JSON object")
+        return self._put(data, media_type, tag, lease)
+
+    def read_manifest(self, descriptor: Descriptor) -> Manifest:
+        """The manifest, OCI's or Docker's, verified. Raises Refused when it has more than 4 MiB."""
+        return self._read(descriptor, Manifest)
+
+    def read_index(self, descriptor: Descriptor) -> Index:
+        """The nested index, or Docker's manifest list, verified. Raises Refused when it has more than 4 MiB."""
+        return self._read(descriptor, Index)
+
+    def read_artifact(self, descriptor: Descriptor) -> Manifest | Index:
+        """Whichever of the two the media type says."""
+        return self.read_index(descriptor) if descriptor.media_type in INDEX_TYPES else self.read_manifest(descriptor)
+
+    def _put(self, data: bytes, media_type: str, tag: str | None, lease: Lease | None) -> Descriptor:
+        blob = self.put_blob(data, media_type, lease=lease)
+        descriptor = Descriptor(media_type, blob.digest, blob.size, artifact_type=artifact_type(data))
         if tag is not None:
             self.tag(descriptor, tag)
         return descriptor
 
-    def read_manifest(self, descriptor: Descriptor) -> Manifest:
-        """The manifest, verified."""
+    def _read(self, descriptor: Descriptor, kind: type[_Read]) -> _Read:
+        self._check_size(descriptor.digest, descriptor.size)
         data = self.read_blob(descriptor)
         try:
-            return Manifest.from_bytes(data)
-        except _NOT_READABLE as error:
-            raise self._corrupt_blob(descriptor, f"it is not a manifest ({error!r})") from error
+            return kind.from_bytes(data)
+        except NOT_READABLE as error:
+            raise self._corrupt_blob(descriptor, f"it is not {_NAMES[kind]} ({error!r})") from error
+
+    # -- referrers
+
+    def attach(self, artifact: Manifest | Index, *, lease: Lease | None = None) -> Descriptor:
+        """Store an artifact that has a ``subject``, and list it among the subject's referrers. Idempotent.
+
+        It lives as long as its subject does. Raises UserError without a subject.
+        """
+        data, media_type = artifact.to_bytes(), MANIFEST_TYPE if isinstance(artifact, Manifest) else INDEX_TYPE
+        return self.attach_bytes(data, media_type, lease=lease)
+
+    def attach_bytes(self, data: bytes, media_type: str, *, lease: Lease | None = None) -> Descriptor:
+        """As :meth:`attach`, for another tool's manifest: not a byte is changed."""
+        with self.lease("attach") if lease is None else nullcontext(lease) as held:
+            descriptor = self.put_manifest_bytes(data, media_type, lease=held)
+            artifact = self.read_artifact(descriptor)
+            if artifact.subject is None:
+                raise UserError("it says nothing of another artifact: its manifest has no subject")
+            tag, entry = referrers.tag_of(artifact.subject.digest), referrers.entry(descriptor, artifact)
+            with self.edit() as edit:
+                listed = edit.index.tags.get(tag)
+                there = Index() if listed is None else self.read_index(listed)
+                made = self.put_index(referrers.added(there, entry), lease=held)
+                edit.index = edit.index.with_tag(tag, made)
+        return entry
+
+    def referrers(self, digest: Digest, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
+        """What is attached to an artifact (of that type), oldest first, with the annotations of each."""
+        listed = self.tags().get(referrers.tag_of(digest))
+        found = () if listed is None else self.read_index(listed).manifests
+        return tuple(one for one in found if artifact_type in (None, one.artifact_type))
+
+    def detach(self, digest: Digest, referrer: Digest) -> None:
+        """Take a referrer off the list. Idempotent; blobs stay."""
+        with self.lease("detach") as held, self.edit() as edit:
+            listed = edit.index.tags.get(tag := referrers.tag_of(digest))
+            if listed is not None:
+                left = referrers.removed(self.read_index(listed), referrer)
+                made = self.put_index(left, lease=held)
+                edit.index = edit.index.with_tag(tag, made) if left.manifests else edit.index.without_tag(tag)
+
+    # -- tags
 
     def index(self) -> Index:
         """What the layout holds now: the same object for as long as the file stays the same."""
-        # Before the bytes: a file that is replaced in between is read once more, and never taken for the old.
-        now = disk.signature(self._index)
-        known = self._parsed
-        if known is None or now is None or known[0] != now:
-            known = self._parsed = now, self._read_index()
-        return known[1]
+        return self._index.index()
 
-    def _read_index(self) -> Index:
-        try:
-            with disk.faults(f"read {self._index}", unless=FileNotFoundError):
-                data = self._index.read_bytes()
-            return Index.from_bytes(data)
-        except FileNotFoundError:
-            raise self._corrupt_file(self._index, "it is missing") from None
-        except _NOT_READABLE as error:
-            raise self._corrupt_file(self._index, f"it is not an image index ({error!r})") from error
-
-    def tags(self) -> dict[str, Descriptor]:
-        """Tag to what it names, sorted by tag."""
+    def tags(self) -> Mapping[str, Descriptor]:
+        """Tag to what it names, sorted by tag; lists of referrers are tags too (``sha256-<hex>``)."""
         return self.index().tags
 
     def resolve(self, tag: str) -> Descriptor:
@@ -173,48 +296,73 @@ class Layout:
             edit.index = edit.index.with_tag(tag, descriptor)
 
     def untag(self, tag: str) -> None:
-        """Forget a tag. Idempotent; blobs stay."""
+        """Forget a tag. Idempotent; blobs stay until they are collected."""
         with self.edit() as edit:
             edit.index = edit.index.without_tag(tag)
 
-    @contextmanager
-    def edit(self) -> Iterator[Edit]:
+    def annotate(self, tag: str, name: str, value: str | None) -> None:
+        """Say something of a tag's entry in ``index.json``, or no longer for None; the artifact stays as it is."""
+        with self.edit() as edit:
+            edit.index = edit.index.with_tag_annotated(tag, name, value)
+
+    def edit(self) -> AbstractContextManager[Edit]:
         """Read, decide and change ``index.json`` while nobody else can; written at the end of the block, or not at all.
 
-        Do not call ``tag``, ``untag`` or ``edit`` inside: they would wait for this block for ever.
+        Do not call ``tag``, ``untag``, ``annotate``, ``attach`` or ``edit`` inside: they would wait for this block for
+        ever.
         """
-        with disk.faults(f"change {self._index}"), disk.locked(self._lock):
-            before = self._read_index()
-            edit = Edit(before)
-            yield edit
-            if edit.index != before:
-                disk.write(self._index, edit.index.to_bytes(), temporaries=self._temporaries)
+        return self._index.edit()
 
     # -- opening
 
     def _prepare(self) -> None:
-        for folder in (self.root, self._blobs.parent, self._blobs, self._temporaries):
+        blobs = self.blobs.folder
+        for folder in (self.root, blobs.parent, blobs, self._temporaries, self.partials, self.leases.folder):
             folder.mkdir(mode=0o700, parents=folder == self.root, exist_ok=True)
         if not self._marker.exists():
             self._create()
         try:
             marker = json.loads(self._marker.read_bytes())
         except ValueError as error:
-            raise self._corrupt_file(self._marker, f"it is not JSON ({error})") from error
-        if marker != _MARKER:
-            raise self._corrupt_file(self._marker, f"it says {marker!r}, allowed is {_MARKER!r}")
+            raise damaged(self._marker, f"it is not JSON ({error})") from error
+        self._check_marker(marker)
 
     def _create(self) -> None:
         with disk.locked(self._lock):
             if self._marker.exists():
                 return
-            if any(self._blobs.iterdir()):
-                raise self._corrupt_file(self._marker, "it is missing, and there are blobs")
+            if any(self.blobs.folder.iterdir()):
+                raise damaged(self._marker, "it is missing, and there are blobs")
             # The marker comes last: killed before it, the next process begins again with nothing to lose.
-            disk.write(self._index, Index().to_bytes(), temporaries=self._temporaries)
-            disk.write(self._marker, json.dumps(_MARKER).encode(), temporaries=self._temporaries)
+            self._index.write(Index())
+            marker = ciphers.marked(_MARKER, self._cipher)
+            disk.write(self._marker, json.dumps(marker).encode(), temporaries=self._temporaries)
+
+    def _check_marker(self, marker: object) -> None:
+        encrypted_with = marker.pop(ciphers.MARK, "") if isinstance(marker, dict) else ""
+        if marker != _MARKER:
+            raise damaged(self._marker, f"it says {marker!r}, allowed is {_MARKER!r}")
+        ciphers.check_key(self.root, encrypted_with, self._cipher)
 
     # -- errors
+
+    @contextmanager
+    def _opened(self, descriptor: Descriptor) -> Iterator[io.RawIOBase]:
+        path = self.blobs.path(descriptor.digest)
+        with ExitStack() as stack:
+            try:
+                with disk.faults(f"read {path}", unless=FileNotFoundError):
+                    raw = stack.enter_context(self.blobs.open(descriptor.digest))
+            except FileNotFoundError:
+                raise self._corrupt_blob(descriptor, "there is no such file") from None
+            yield raw
+
+    def _check_size(self, digest: Digest, size: int) -> None:
+        if size > LARGEST_MANIFEST:
+            raise Refused(
+                f"the manifest {digest} has {size} bytes: at most {LARGEST_MANIFEST} are read",
+                next_step="No tool writes such a manifest: do not trust its source.",
+            )
 
     def _check(self, descriptor: Descriptor, reader: digests.HashingReader, cause: Exception | None = None) -> None:
         digest, size = reader.finish()
@@ -226,10 +374,4 @@ class Layout:
         return Corrupt(
             f"blob {descriptor.digest} in {self.root} is damaged: {actual}",
             next_step="Make its content again, or stop the hub: `shipway hub repair` names what needs it.",
-        )
-
-    def _corrupt_file(self, path: Path, actual: str) -> Corrupt:
-        return Corrupt(
-            f"{path} is damaged: {actual}",
-            next_step=f"Restore the file from a backup, or move {self.root} away to begin anew.",
         )

@@ -1,6 +1,8 @@
 """Manifest: a config and layers under one digest.
 
-Source: OCI image-spec v1.1.1, manifest.md ("Guidelines for Artifact Usage" for ``artifactType``).
+Sources: OCI image-spec v1.1.1, manifest.md ("Guidelines for Artifact Usage" for ``artifactType``); distribution-spec
+v1.1.1, "Pushing Manifests" (registries should take at least 4 megabytes); Docker's image manifest v2, schema 2, which
+has the same fields.
 """
 
 from __future__ import annotations
@@ -10,10 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from shipway.oci import document as documents
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.digest import Digest
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_INDEX_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
+MANIFEST_TYPES = frozenset({MANIFEST_TYPE, DOCKER_MANIFEST_TYPE})
+INDEX_TYPES = frozenset({INDEX_TYPE, DOCKER_INDEX_TYPE})
+LARGEST_MANIFEST = 4 << 20  # bytes: nothing larger is read as a manifest or an index, whoever names it
 EMPTY_CONFIG_BYTES = b"{}"
 EMPTY_CONFIG = Descriptor(
     media_type="application/vnd.oci.empty.v1+json",
@@ -26,6 +35,12 @@ EMPTY_CONFIG = Descriptor(
 def canonical(document: Mapping[str, Any]) -> bytes:
     """One byte string per JSON value: sorted keys, no spaces, UTF-8."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def artifact_type(data: bytes) -> str | None:
+    """What a manifest or an index says that it is, or None. Raises ValueError when the bytes are no JSON object."""
+    said = documents.read(data).get("artifactType")
+    return said if isinstance(said, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +76,12 @@ class Manifest:
 
         A manifest of another tool keeps its digest only in its own bytes: fields unknown here are dropped.
         """
-        document = json.loads(data)
+        document = documents.read(data)
         subject = document.get("subject")
         return cls(
             config=Descriptor.from_json(document["config"]),
             layers=tuple(Descriptor.from_json(layer) for layer in document["layers"]),
-            artifact_type=document.get("artifactType"),
-            annotations=dict(document.get("annotations") or {}),
+            artifact_type=documents.optional_text(document, "artifactType"),
+            annotations=documents.texts(document, "annotations"),
             subject=Descriptor.from_json(subject) if subject else None,
         )

@@ -1,4 +1,4 @@
-"""``python -m shipway.recovery repair|backup|restore``: one act on the home of this process, told as JSON on stdout.
+"""``python -m shipway.recovery repair|backup|restore|encrypt``: one act on the home of this process, told as JSON.
 
 A process of its own, as the hub is: the command line stays quick and knows neither SQLite nor the layout.
 """
@@ -17,6 +17,7 @@ from shipway import home, settings
 from shipway.clock import wall
 from shipway.errors import Refused, ShipwayError
 from shipway.recovery.backup import backup
+from shipway.recovery.encrypt import encrypt
 from shipway.recovery.inspect import inspect
 from shipway.recovery.plan import plan
 from shipway.recovery.repair import repair
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m shipway.recovery", description=__doc__)
     acts = parser.add_subparsers(dest="act", required=True)
     acts.add_parser("repair").add_argument("--yes", action="store_true")
+    acts.add_parser("encrypt")
     for act, option in (("backup", "--with-secrets"), ("restore", "--force")):
         made = acts.add_parser(act)
         made.add_argument("file", type=Path)
@@ -58,6 +60,8 @@ def _done(asked: argparse.Namespace, where: Settings) -> dict[str, Any]:
         if not alone:
             raise Refused(f"a hub runs on {where.home}", next_step="First `shipway hub stop`; what runs goes on.")
         finish(where, now)
+        if asked.act == "encrypt":
+            return encrypt(where)
         if asked.act == "restore":
             return restore(where, asked.file.absolute(), now, force=asked.force)
         return _told(where, now, yes=asked.yes)

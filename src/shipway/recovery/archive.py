@@ -30,12 +30,15 @@ def allowed(name: str) -> bool:
     return name in _FIXED or bool(_BLOB.fullmatch(name) or _SECRET.fullmatch(name))
 
 
-def wrong(listed: Mapping[str, Content], found: Mapping[str, Content]) -> list[str]:
-    """What does not agree between the manifest and the files, in words; blobs must be what their names say too."""
+def wrong(listed: Mapping[str, Content], found: Mapping[str, Content], *, encrypted: bool) -> list[str]:
+    """What does not agree between the manifest and the files, in words; blobs must be what their names say too.
+
+    Not where they are ``encrypted``, for the names are of what is in them: whoever has the key sees it when reading.
+    """
     problems = [f"{name} is missing" for name in sorted(listed.keys() - found.keys())]
     problems += [f"{name} is not in the manifest" for name in sorted(found.keys() - listed.keys())]
     for name in sorted(listed.keys() & found.keys()):
-        blob = _BLOB.fullmatch(name)
+        blob = None if encrypted else _BLOB.fullmatch(name)
         if listed[name] != found[name] or (blob and blob[1] != found[name].sha256):
             problems.append(f"{name} does not match its digest")
     missing = sorted(_FIXED - found.keys() - listed.keys())

@@ -8,6 +8,7 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import Any
 from shipway import __version__
 from shipway.database import salvage
 from shipway.errors import Corrupt, EnvironmentFault, NotFound, Refused
+from shipway.oci import Digest, Layout
+from shipway.oci import cipher as ciphers
+from shipway.oci.cipher import Cipher
 from shipway.oci.digest import HashingReader
 from shipway.recovery.archive import FORMAT, MANIFEST, Content, allowed
 from shipway.settings import Settings
@@ -25,7 +29,8 @@ def backup(where: Settings, target: Path, now: datetime, *, secrets: bool) -> di
     """Write store, journal, versions (and ``secrets``) to ``target``, mode 0600; what is in it.
 
     It is there whole or not at all. Raises NotFound for a home without a store, Refused when the file exists, Corrupt
-    when a blob is damaged (a backup must not hide that), EnvironmentFault.
+    when a blob is damaged (a backup must not hide that), EnvironmentFault. Of an encrypted layout the blobs stay
+    encrypted in it.
     """
     if not (where.store.exists() and where.journal.exists()):
         raise NotFound(f"{where.home} holds no store and no journal: there is nothing to back up")
@@ -57,6 +62,7 @@ def backup(where: Settings, target: Path, now: datetime, *, secrets: bool) -> di
 
 def _write(tar: tarfile.TarFile, where: Settings, now: datetime, *, secrets: bool) -> dict[str, Content]:
     contents: dict[str, Content] = {}
+    cipher = _cipher(where)
     with tempfile.TemporaryDirectory(prefix="backup-", dir=where.home) as folder:
         # Databases first: a version that the store knows is in the layout already.
         for source in (where.store, where.journal):
@@ -64,21 +70,44 @@ def _write(tar: tarfile.TarFile, where: Settings, now: datetime, *, secrets: boo
             salvage.copy(source, made)
             _add(tar, made, source.name, contents)
             made.unlink()
-    for path in _others(where, secrets=secrets):
-        _add(tar, path, path.relative_to(where.home).as_posix(), contents)
+    with _index_held(where, cipher) as index:
+        _add_bytes(tar, index, "oci/index.json", contents)
+        for path in _others(where, secrets=secrets):
+            name = path.relative_to(where.home).as_posix()
+            try:
+                _add(tar, path, name, contents)
+            except FileNotFoundError:
+                continue  # collected meanwhile: nothing refers to it
+            if name in contents and name.startswith("oci/blobs/"):
+                _check_blob(path, contents[name], cipher)
     document = {
         "format": FORMAT,
+        "encryption": cipher.key_id,
         "shipway": __version__,
         "created": now.isoformat(),
         "files": {name: asdict(one) for name, one in contents.items()},
     }
-    text = json.dumps(document, indent=1).encode()
-    tar.addfile(_member(MANIFEST, len(text)), io.BytesIO(text))
-    return contents
+    kept = dict(contents)
+    _add_bytes(tar, json.dumps(document, indent=1).encode(), MANIFEST, contents)
+    return kept
+
+
+@contextmanager
+def _index_held(where: Settings, cipher: Cipher) -> Iterator[bytes]:
+    """``index.json``; what it leads to stays in the block, though versions may be removed and collected meanwhile."""
+    if not (where.oci / "oci-layout").exists():  # opened, it would be made anew
+        raise Corrupt(f"{where.oci} holds no layout", next_step="`shipway hub repair` says what can be saved.")
+    layout = Layout(where.oci, cipher)
+    with layout.lease("backup") as lease:
+        with layout.edit() as edit:
+            lease.hold(*(one.digest for one in edit.index.manifests))
+            index = edit.index.to_bytes()
+        yield index
 
 
 def _others(where: Settings, *, secrets: bool) -> Iterator[Path]:
-    yield from (where.oci / "oci-layout", where.oci / "index.json")
+    """The other files. What leases and partials say is of no worth to another home."""
+    yield where.oci / "oci-layout"
     yield from sorted((where.oci / "blobs" / "sha256").iterdir())
     if secrets and where.secrets.is_dir():
         yield from sorted(path for path in where.secrets.rglob("*") if path.is_file() and not path.is_symlink())
@@ -92,11 +121,30 @@ def _add(tar: tarfile.TarFile, path: Path, name: str, contents: dict[str, Conten
         tar.addfile(_member(name, os.fstat(file.fileno()).st_size), reader)
         digest, size = reader.finish()
         contents[name] = Content(digest.hex, size)
-    if name.startswith("oci/blobs/") and contents[name].sha256 != path.name:
+
+
+def _add_bytes(tar: tarfile.TarFile, data: bytes, name: str, contents: dict[str, Content]) -> None:
+    tar.addfile(_member(name, len(data)), io.BytesIO(data))
+    contents[name] = Content(Digest.of(data).hex, len(data))
+
+
+def _check_blob(path: Path, stored: Content, cipher: Cipher) -> None:
+    actual = Digest(f"sha256:{stored.sha256}")
+    if cipher.key_id:  # it goes into the backup as it lies here; what it means is read once more
+        with path.open("rb", buffering=0) as file:
+            actual = ciphers.sha256(cipher.reader(file.fileno(), path))
+    if actual.hex != path.name:
         raise Corrupt(
-            f"the blob {path} is damaged: its bytes have the digest sha256:{contents[name].sha256}",
+            f"the blob {path} is damaged: its bytes have the digest {actual}",
             next_step="`shipway hub repair` names the versions that need it, and moves it away.",
         )
+
+
+def _cipher(where: Settings) -> Cipher:
+    cipher = ciphers.of_file(where.encryption_key)
+    if (where.oci / "oci-layout").exists():
+        Layout(where.oci, cipher)  # says so when this is not its key
+    return cipher
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

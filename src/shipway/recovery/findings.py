@@ -19,19 +19,30 @@ class FileFound:
 
 
 @dataclass(frozen=True, slots=True)
+class Attached:
+    """What stands in a list of referrers: the ``list``'s tag, the ``referrer``'s digest (of a list that is damaged
+    itself: its own), and ``what`` it is, in words: "what is attached to digits:1"."""
+
+    list: str
+    referrer: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class BlobFound:
     """A blob whose bytes are not what its digest says, or that is missing. ``needed_by``: tags, ``digits:3``;
-    ``copy``: a file in the cache that has the right bytes still."""
+    ``attached``: what else needs it; ``copy``: a file in the cache that has the right bytes still."""
 
     digest: str
     how: str
     needed_by: tuple[str, ...]
     copy: Path | None = None
+    attached: tuple[Attached, ...] = ()
 
     @property
-    def versions(self) -> tuple[str, ...]:
-        """The model versions that are lost with it."""
-        return () if self.copy else tuple(one for one in self.needed_by if ":" in one)
+    def lost(self) -> tuple[str, ...]:
+        """The tags that lead nowhere with it."""
+        return () if self.copy else self.needed_by
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from shipway.database.rows import Row
 from shipway.database.salvage import Rows
 from shipway.recovery.findings import BlobFound, FileFound, Found
 
+_SOURCE, _DATA = "source/", "data/"  # begin the tags of snapshots and of data sets
+
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
@@ -122,15 +124,28 @@ def _journal(found: FileFound) -> Plan:
 
 
 def _blob(found: BlobFound) -> Plan:
-    what = f"blob {found.digest}: {found.how}"
-    damage = (f"{what}; it is part of {', '.join(found.needed_by)}",)
+    attached = sorted({one.what for one in found.attached})
+    damage = (f"blob {found.digest}: {found.how}; it is part of {', '.join([*found.needed_by, *attached])}",)
     if found.copy is not None:
         return Plan(damage, saved=(f"blob {found.digest}: from {found.copy}",))
+    sources = [one for one in found.needed_by if one.startswith(_SOURCE)]
     return Plan(
         damage,
-        saved=tuple(f"{one}: the next `shipway up` sends it again" for one in found.needed_by if ":" not in one),
-        lost=tuple(f"{one}: it is no version any more; the next run of its job makes one" for one in found.versions),
+        saved=tuple(f"{one}: the next `shipway up` sends it again" for one in sources),
+        lost=(
+            *(_lost(one) for one in found.needed_by if one not in sources),
+            *(f"{one}: say it again (`shipway models sign` for a signature)" for one in attached),
+        ),
     )
+
+
+def _lost(tag: str) -> str:
+    name, colon, _ = tag.partition(":")
+    if colon and name.startswith(_DATA):
+        return f"{tag}: it is no data set any more; `shipway data add {name.removeprefix(_DATA)}` makes one"
+    if colon:
+        return f"{tag}: it is no version any more; run its job again, or pull or import it again"
+    return f"{tag}: it is not ours; the program that put it there has to do it again"
 
 
 def _meta(text: str) -> dict[str, Any]:

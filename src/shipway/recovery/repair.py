@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from shipway.database.rows import Migration, Table
 from shipway.database.salvage import rewrite
 from shipway.journal import sqlite as journal
-from shipway.models.numbers import without_version
-from shipway.oci import Digest, Layout
+from shipway.oci import Digest, Index, Layout
+from shipway.oci import cipher as ciphers
+from shipway.oci.numbers import without_version
+from shipway.recovery.findings import Attached
 from shipway.recovery.plan import Plan, Rewrite
 from shipway.settings import Settings
 from shipway.store import sqlite as store
@@ -51,7 +55,7 @@ def _format(where: Settings, path: Path) -> tuple[tuple[Migration, ...], tuple[T
 def _quarantine(where: Settings, plan: Plan, stamp: str) -> list[str]:
     """Move the blobs away, and take good copies in. A version that lacks a blob loses its tag: its model could not be
     listed, and a job whose fingerprint it has would never run again."""
-    layout = Layout(where.oci)
+    layout = Layout(where.oci, ciphers.of_file(where.encryption_key))
     folder = where.home / f"quarantine-{stamp}"
     folder.mkdir(mode=0o700, exist_ok=True)
     moved = []
@@ -62,6 +66,20 @@ def _quarantine(where: Settings, plan: Plan, stamp: str) -> list[str]:
                 moved.append(str(blob.rename(folder / blob.name)))
             if one.copy is not None:
                 layout.put_blob(one.copy, expected=Digest(one.digest))
-            for tag in one.versions:
+            for tag in one.lost:
                 edit.index = without_version(edit.index, tag)
+        edit.index = _without_attached(layout, edit.index, [each for one in plan.blobs for each in one.attached])
     return moved
+
+
+def _without_attached(layout: Layout, index: Index, attached: Sequence[Attached]) -> Index:
+    """The index whose lists of referrers name nothing that is lost."""
+    for tag in sorted({one.list for one in attached}):
+        listed, lost = index.tags.get(tag), {one.referrer for one in attached if one.list == tag}
+        if listed is None or listed.digest in lost:
+            index = index.without_tag(tag)
+            continue
+        left = layout.read_index(listed)
+        left = replace(left, manifests=tuple(one for one in left.manifests if one.digest not in lost))
+        index = index.with_tag(tag, layout.put_index(left)) if left.manifests else index.without_tag(tag)
+    return index

@@ -122,7 +122,7 @@ def _unpack(source: Path, folder: Path) -> Mapping[str, Content]:
     if manifest.get("format") != FORMAT:
         raise UserError(f"{source} has format {manifest.get('format')!r}, known is {FORMAT}", next_step=_NO_BACKUP)
     listed = {name: Content(**one) for name, one in manifest["files"].items()}
-    problems = wrong(listed, found)
+    problems = wrong(listed, found, encrypted=bool(manifest.get("encryption")))
     if problems:
         raise Corrupt(f"{source} is damaged: {problems[0]}", next_step=_ANOTHER)
     return listed
