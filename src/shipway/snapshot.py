@@ -12,14 +12,13 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
-from shipway.errors import Corrupt, Refused, UserError
+from shipway.errors import UserError
 
 IGNORE_FILE = ".shipwayignore"
 
@@ -29,7 +28,6 @@ _NEVER_TAKEN = {
 }
 # "**/" is any number of folders only where it begins a segment; "[...]" is a class of characters.
 _GLOB_TOKEN = re.compile(r"(?:(?<=/)|^)\*\*/|\*\*|\*|\?|\[!?\]?[^\]/]*\]|.", re.DOTALL)
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,45 +318,3 @@ class _HashingWriter:
 class _Nowhere(io.BytesIO):
     def write(self, data: object, /) -> int:
         return 0
-
-
-def checked_name(name: str) -> str:
-    """A name from an archive, normalised, or Refused when it would leave the folder. ``""`` is the folder itself."""
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or ".." in parts or "\0" in name:
-        raise Refused(f"the archive holds {name!r}, which leaves the folder", next_step="Do not trust its source.")
-    return "/".join(parts)
-
-
-def extract_tar(file: BinaryIO, into: Path) -> None:
-    """Extract a tar of files and folders into a new or empty folder; the files are their owner's only.
-
-    Stricter than tarfile's data filter (PEP 706): snapshots hold no links, so links, devices and a name that comes
-    twice are Refused like absolute names and ``..``. Raises Corrupt when the stream is no whole tar.
-    """
-    into.mkdir(parents=True, exist_ok=True)
-    try:
-        with tarfile.open(fileobj=file, mode="r|") as tar:
-            for member in tar:
-                _extract(tar, member, into)
-    except (tarfile.TarError, ValueError) as error:
-        raise Corrupt(f"the stream is not a whole tar: {error}") from error
-
-
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
-    name = checked_name(member.name)
-    target = into / name
-    if member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    content = tar.extractfile(member) if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) else None
-    if content is None or not name or member.issparse():
-        raise Refused(f"the archive holds {member.name!r}, which is neither a plain file nor a folder")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        out = target.open("xb")
-    except (FileExistsError, NotADirectoryError):
-        raise Refused(f"the archive holds {member.name!r} twice, or as file and folder") from None
-    with out:
-        shutil.copyfileobj(content, out, _CHUNK)
-    target.chmod(0o700 if member.mode & 0o100 else 0o600)

@@ -1,13 +1,15 @@
 """What the tests of several processes and of kill -9 run: a process that packs, materialises, or dies at a line.
 
-Usage: packer.py ROOT pack PREFIX COUNT | materialise DIGEST | kill COUNT
+Usage: packer.py ROOT pack PREFIX COUNT | materialise DIGEST | kill COUNT | full
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
+import resource
 import signal
 import sys
 import time
@@ -16,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from shipway.errors import EnvironmentFault
 from shipway.models import Lineage, Materials, Versions
 from shipway.oci import Layout
 from shipway.testing.clock import FakeClock
@@ -63,16 +66,54 @@ def _killed_at(root: Path, point: int) -> dict[str, Any]:
         _die_before(root, point)
         os._exit(0)
     _, status = os.waitpid(child, 0)
-    left = [one.number for one in _versions(root).list("digits")]
+    left, wrong = [one.number for one in _versions(root).list("digits")], _wrong_blobs(root)
     _work(root, "run-2")
     mended = _versions(root).list("digits")
     return {
         "killed": os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL,
         "left": left,
+        "wrong": wrong,
         "mended": [(one.number, one.run) for one in mended],
         "temporaries": len(list((root / "oci" / "tmp").iterdir())),
         "parts": len(list((root / "cache" / "artifacts").glob("*.part"))),
     }
+
+
+def _wrong_blobs(root: Path) -> list[str]:
+    """Blobs that are not what they are called, and those that a version lacks."""
+    layout = Layout(root / "oci")
+    blobs = (root / "oci" / "blobs" / "sha256").iterdir()
+    wrong = [one.name for one in blobs if hashlib.sha256(one.read_bytes()).hexdigest() != one.name]
+    for tagged in layout.tags().values():
+        for one in layout.read_index(tagged).manifests:
+            manifest = layout.read_manifest(one)
+            wrong += [blob.digest for blob in (manifest.config, *manifest.layers) if not layout.has_blob(blob)]
+    return wrong
+
+
+def full(root: Path) -> None:
+    """Pack and materialise where no file may have more than some bytes, as on a full disk; then where it may."""
+    versions = _versions(root)
+    materials = Materials(Layout(root / "oci"), root / "cache")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def refused(work: Callable[[], object]) -> str:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        try:
+            work()
+        except EnvironmentFault as error:
+            return error.message
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        return ""
+
+    packing = refused(lambda: versions.pack("digits", root / "output", Lineage(run="run-1")))
+    left = [one.number for one in versions.list("digits")], len(list((root / "oci" / "tmp").iterdir()))
+    made = versions.pack("digits", root / "output", Lineage(run="run-1"))
+    writing = refused(lambda: materials.materialise(made.digest))
+    folder = materials.materialise(made.digest)
+    whole = (folder / "model.onnx").read_bytes() == (root / "output" / "model.onnx").read_bytes()
+    print(json.dumps({"packing": packing, "left": left, "writing": writing, "made": made.number, "whole": whole}))
 
 
 def _work(root: Path, run: str) -> None:
@@ -123,5 +164,7 @@ if __name__ == "__main__":
         pack(Path(at), arguments[0], int(arguments[1]))
     elif verb == "materialise":
         materialise(Path(at), arguments[0])
-    else:
+    elif verb == "kill":
         kill(Path(at), int(arguments[0]))
+    else:
+        full(Path(at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -9,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from shipway.errors import Corrupt, NotFound, Refused, UserError
-from shipway.models import Lineage, Materials, Snapshots, Versions, modelpack
+from shipway.models import Lineage, Materials, Snapshots, Versions, artifact, modelpack
 from shipway.oci import EMPTY_CONFIG, EMPTY_CONFIG_BYTES, Descriptor, Digest, Layout, Manifest
 from shipway.ports import Artifacts
 from shipway.snapshot import collect_path, write_tar
@@ -134,7 +136,7 @@ def test_what_a_killed_process_left_is_replaced(materials: Materials, model: str
 
 
 def test_an_unknown_digest(materials: Materials, layout: Layout) -> None:
-    with pytest.raises(NotFound, match="no snapshot and no model version"):
+    with pytest.raises(NotFound, match="no snapshot, no model version and no data set"):
         materials.materialise(Digest.of(b"nothing"))
     with pytest.raises(UserError, match="not a digest"):
         materials.materialise("digits:1")
@@ -144,12 +146,15 @@ def test_an_unknown_digest(materials: Materials, layout: Layout) -> None:
 def test_a_damaged_blob_never_becomes_a_folder(
     materials: Materials, layout: Layout, model: str, content: bytes | None
 ) -> None:
-    path = layout.blob_path(Digest.of(b"weights"))
+    layers = artifact.opened(layout, layout.resolve("digits:1")).layers
+    layer = next(one for one in layers if modelpack.file_of(one) == "model.onnx")
+    path = layout.blob_path(layer.digest)
+    whole = path.read_bytes()
     path.unlink() if content is None else path.write_bytes(content)
-    with pytest.raises(Corrupt, match=Digest.of(b"weights")):
+    with pytest.raises(Corrupt, match=layer.digest):
         materials.materialise(model)
     assert not list((layout.root.parent / "cache" / "artifacts").glob("[0-9a-f]*[0-9a-f]"))
-    path.write_bytes(b"weights")
+    path.write_bytes(whole)
     assert (materials.materialise(model) / "model.onnx").read_bytes() == b"weights"
 
 
@@ -169,21 +174,55 @@ def _artifact(layout: Layout, *layers: Descriptor) -> str:
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil"])
 def test_a_name_cannot_leave_the_folder(materials: Materials, layout: Layout, tmp_path: Path, name: str) -> None:
-    blob = layout.put_blob(b"x", modelpack.media_type("evil"))
+    blob = layout.put_blob(b"x", modelpack.media_type("weight", "raw"))
     with pytest.raises(Refused, match="leaves the folder"):
         materials.materialise(_artifact(layout, blob.annotated({modelpack.FILEPATH: name})))
     assert not list(tmp_path.rglob("evil"))
 
 
 def test_layers_that_cannot_be_unpacked(materials: Materials, layout: Layout) -> None:
-    with pytest.raises(Refused, match=r"tar\+zstd cannot be unpacked"):
-        materials.materialise(_artifact(layout, layout.put_blob(b"x", "application/vnd.cncf.model.weight.v1.tar+zstd")))
+    with pytest.raises(Refused, match=r"tar\+xz cannot be unpacked"):
+        materials.materialise(_artifact(layout, layout.put_blob(b"x", "application/vnd.cncf.model.weight.v1.tar+xz")))
     with pytest.raises(Corrupt, match="does not say which file it is"):
-        materials.materialise(_artifact(layout, layout.put_blob(b"x", modelpack.media_type("x"))))
+        materials.materialise(_artifact(layout, layout.put_blob(b"x", modelpack.media_type("weight", "raw"))))
 
 
-def test_a_tar_layer_of_another_tool(materials: Materials, layout: Layout, output: Output) -> None:
+_PACKED: dict[str, Callable[[bytes], bytes]] = {
+    ".tar": bytes,
+    ".tar+gzip": gzip.compress,
+    ".tar+zstd": zstandard.ZstdCompressor().compress,
+}
+
+
+@pytest.mark.parametrize("end", _PACKED)
+def test_a_tar_layer_of_another_tool(materials: Materials, layout: Layout, output: Output, end: str) -> None:
     out = io.BytesIO()
     write_tar(collect_path(output({"model.onnx": b"weights"})), out)
-    blob = layout.put_blob(out.getvalue(), "application/vnd.cncf.model.weight.v1.tar")
+    blob = layout.put_blob(_PACKED[end](out.getvalue()), f"application/vnd.cncf.model.weight.v1{end}")
     assert _files(materials.materialise(_artifact(layout, blob))) == {"model.onnx": b"weights"}
+
+
+def test_a_layer_that_holds_more_than_it_says_is_refused(materials: Materials, layout: Layout, output: Output) -> None:
+    out = io.BytesIO()
+    write_tar(collect_path(output({"model.onnx": b"weights" * 100})), out)
+    blob = layout.put_blob(gzip.compress(out.getvalue()), "application/vnd.cncf.model.weight.v1.tar+gzip")
+    said = modelpack.of_file("model.onnx", 699, executable=False)
+    with pytest.raises(Refused, match=r"expands to more than 699 bytes with 'model.onnx' \(700 bytes\)"):
+        materials.materialise(_artifact(layout, blob.annotated(said)))
+
+
+def test_one_file_in_two_layers_is_refused(materials: Materials, layout: Layout) -> None:
+    blob = layout.put_blob(b"x", modelpack.media_type("weight", "raw")).annotated({modelpack.FILEPATH: "a/b"})
+    with pytest.raises(Refused, match="'b' twice"):
+        materials.materialise(_artifact(layout, blob, blob))
+
+
+def test_what_another_room_packed_it_writes(layout: Layout, tmp_path: Path) -> None:
+    def write(layout: Layout, descriptor: Descriptor, folder: Path) -> None:
+        (folder / "rows.csv").write_bytes(layout.read_blob(layout.read_manifest(descriptor).layers[0]))
+
+    materials = Materials(layout, tmp_path / "cache", {"application/vnd.shipway.dataset.v1": write})
+    layout.put_blob(EMPTY_CONFIG_BYTES)
+    manifest = Manifest(EMPTY_CONFIG, (layout.put_blob(b"1,2"),), "application/vnd.shipway.dataset.v1")
+    digest = layout.put_manifest(manifest, tag="data/rows:1").digest
+    assert _files(materials.materialise(digest)) == {"rows.csv": b"1,2"}

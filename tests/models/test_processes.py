@@ -64,6 +64,16 @@ def test_kill_9_between_any_two_lines_leaves_all_or_nothing(root: Path) -> None:
     for one in results:
         assert one["killed"]
         assert one["left"] in ([1], [1, 2])
+        assert one["wrong"] == []
         assert one["mended"] == [[1, "run-1"], [2, "run-2"]]
         assert (one["temporaries"], one["parts"]) == (0, 0)
     assert {len(one["left"]) for one in results} == {1, 2}, "some should die before the version is visible, some after"
+
+
+def test_a_full_disk_leaves_no_version_and_no_folder(root: Path) -> None:
+    done = subprocess.run([sys.executable, PACKER, root, "full"], capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert "cannot write a blob into" in told["packing"]
+    assert told["left"] == [[], 0]
+    assert "cannot write the files of sha256:" in told["writing"]
+    assert (told["made"], told["whole"]) == (1, True)

@@ -8,6 +8,7 @@ from shipway.kinds.meta import API_VERSION, Condition, Object, ObjectMeta, Statu
 from shipway.kinds.model import (
     CHAMPION,
     LATEST,
+    LISTED,
     Model,
     ModelSignature,
     ModelSpec,
@@ -35,6 +36,7 @@ __all__ = [
     "CHAMPION",
     "KINDS",
     "LATEST",
+    "LISTED",
     "LOCAL",
     "RETRAIN",
     "RETRY",

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from shipway.kinds.meta import DigestStr, Name, Object, Status, Value
+from shipway.kinds.meta import DigestStr, Name, Object, Status, Value, described
 from shipway.kinds.parts import EnvVars, Resources, Source
 from shipway.kinds.quantity import Seconds
 
 RETRAIN = "shipway.dev/retrain"  # annotation: a new value asks for one more run of the same job
 
+_DATA = re.compile(r"[a-z]([-a-z0-9]{0,48}[a-z0-9])?(:(latest|[1-9][0-9]{0,8}))?")
+
 JobPhase = Literal["Pending", "Running", "Packing", "Succeeded", "Failed"]
 
 
-class JobInput(Value):
-    """A file or folder that the job reads. The CLI takes a snapshot of ``path`` and writes the other two.
+def _data_reference(text: str) -> str:
+    if not _DATA.fullmatch(text):
+        raise ValueError(f"{text!r} is not a data set: write NAME, NAME:latest or NAME:N, like digits:2")
+    return text
 
-    A plain string is the ``path``.
+
+DataReference = Annotated[str, AfterValidator(_data_reference), described(_DATA)]
+
+
+class JobInput(Value):
+    """What the job reads: a file or folder (``path``), or a version of a data set (``data``).
+
+    Of a path the CLI takes a snapshot; of a data set it asks for the version, the latest when no number is given. It
+    writes the other two fields. A plain string is the ``path``.
     """
 
-    path: str
+    path: str | None = None
+    data: DataReference | None = None
     digest: DigestStr | None = None
-    file: str | None = None  # its name, when the input is one file and not a folder
+    file: str | None = None  # its name, when the path is one file and not a folder
 
     @field_validator("file")
     @classmethod
@@ -37,6 +51,14 @@ class JobInput(Value):
     @classmethod
     def _from_path(cls, value: Any) -> Any:
         return {"path": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Self:
+        if (self.path is None) == (self.data is None):
+            raise ValueError("give either path (a file or a folder) or data (NAME or NAME:N of a data set)")
+        if self.data is not None and self.file is not None:
+            raise ValueError("file goes with path: a data set is a folder")
+        return self
 
 
 class CacheTtl(Value):

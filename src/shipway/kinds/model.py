@@ -1,13 +1,15 @@
 """Model: a name whose versions are immutable OCI artifacts (ModelPack), numbered from 1.
 
-The OCI layout is the truth about versions; the status mirrors it so that one read of the store
-answers "what is there". Aliases: ``latest`` is the newest version; ``champion`` the one that services serve:
-the version that the job's present code stands for, once its gate let it pass.
+The OCI layout is the truth about versions; the status mirrors the newest of them and those that aliases name, so that
+one read of the store answers "what is there", however many there are. Aliases: ``latest`` is the newest version;
+``champion`` the one that services serve: the version that the job's present code stands for, once its gate let it
+pass, or the one that somebody made it by hand. Others are given by hand.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import ClassVar, Literal, Self
 
@@ -18,6 +20,10 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 CHAMPION = "champion"
 LATEST = "latest"
+
+# A status stays small: 10,000 versions are 6 MB, which every change would write anew, and etcd takes 1.5 MB.
+LISTED = 100
+_NAMED = 10  # in a message
 
 
 class ModelSpec(Value):
@@ -55,15 +61,18 @@ class ModelVersion(Value):
     metrics: dict[str, float] = {}
     gate: Literal["passed", "failed", "none"] = "none"
     gate_reason: str = ""
-    origin: Literal["job", "import"] = "job"
+    origin: Literal["job", "import", "pulled"] = "job"
+    trusted: bool = False  # somebody answers for it: it is loaded even if it is a pickle that was not trained here
     signature: ModelSignature | None = None
+    pushed: tuple[str, ...] = ()  # registries' references, with the digest: where it was pushed to
 
 
 class ModelStatus(Status):
     """Which versions there are."""
 
     source: DigestStr | None = None  # the files of spec.source that were judged last: imported or refused
-    versions: tuple[ModelVersion, ...] = ()
+    count: int = 0  # of all versions
+    versions: tuple[ModelVersion, ...] = ()  # the newest, and those that aliases name; oldest first
     aliases: dict[str, int] = {}
 
 
@@ -76,41 +85,48 @@ class Model(Object):
     spec: ModelSpec = ModelSpec()
     status: ModelStatus = ModelStatus()
 
-    def version(self, ref: str) -> ModelVersion | None:
-        """The version by number or alias (``"2"``, ``"champion"``), or None."""
+    def number(self, ref: str) -> int | None:
+        """The number that a reference (``"2"``, ``"champion"``) stands for, or None; it may be of no version."""
         # Of a path of the API: not every text of digits is an int ("²", or 5,000 of them).
-        number = int(ref) if _NUMBER.fullmatch(ref) else self.status.aliases.get(ref)
+        return int(ref) if _NUMBER.fullmatch(ref) else self.status.aliases.get(ref)
+
+    def version(self, ref: str) -> ModelVersion | None:
+        """The version by number or alias, or None: an old one is not listed, and the layout has it all the same."""
+        number = self.number(ref)
         return next((one for one in self.status.versions if one.number == number), None)
 
-    def mark_versions(self, versions: tuple[ModelVersion, ...], now: datetime) -> Self:
-        """Mirror what the layout holds. A gate judged since the version was packed stays as judged."""
-        known = {one.number: one for one in self.status.versions}
-        merged = tuple(_with_gate_of(known.get(one.number), one) for one in versions)
-        aliases = dict(self.status.aliases)
-        passed = [one.number for one in merged if one.gate != "failed"]
-        if merged:
-            aliases[LATEST] = max(one.number for one in merged)
+    def versions_in_words(self) -> str:
+        """``versions: 1, 2``; of many the newest. For messages."""
+        newest = [str(one.number) for one in self.status.versions[-_NAMED:]]
+        there = f"newest of {self.status.count} versions" if self.status.count > _NAMED else "versions"
+        return f"{there}: {', '.join(newest) or 'none'}"
+
+    def listed(self, numbers: Iterable[int]) -> frozenset[int]:
+        """Which of these versions the status lists."""
+        there = frozenset(numbers)
+        newest = sorted(there, reverse=True)[:LISTED]
+        return frozenset(newest) | there.intersection(self.status.aliases.values())
+
+    def mark_versions(self, versions: tuple[ModelVersion, ...], now: datetime, *, count: int | None = None) -> Self:
+        """Mirror what the layout holds: ``versions`` are those to be listed, of ``count`` (None: these are all)."""
+        total = len(versions) if count is None else count
+        aliases = {alias: number for alias, number in self.status.aliases.items() if alias != LATEST}
+        if versions:
+            aliases[LATEST] = max(one.number for one in versions)
+        passed = [one.number for one in versions if one.gate != "failed"]
         if passed:
             aliases.setdefault(CHAMPION, max(passed))
-        status = self.status.model_copy(update={"versions": merged, "aliases": aliases})
-        reason = "VersionsAvailable" if merged else "NoVersions"
+        status = self.status.model_copy(update={"count": total, "versions": versions, "aliases": aliases})
+        reason = "VersionsAvailable" if total else "NoVersions"
         return self.with_status(status).with_condition(
-            "Ready", "True" if merged else "False", reason, f"{len(merged)} version(s)", now
+            "Ready", "True" if total else "False", reason, f"{total} version(s)", now
         )
 
-    def mark_judged(self, number: int, gate: Literal["passed", "failed", "none"], reason: str) -> Self:
-        """Record what the gate said of a version; unless it failed, the version becomes champion.
-
-        A champion that fails a stricter gate stays: the gate decides who is rolled out, not who is taken down.
-        """
-        versions = tuple(
-            one.model_copy(update={"gate": gate, "gate_reason": reason}) if one.number == number else one
-            for one in self.status.versions
-        )
-        aliases = dict(self.status.aliases)
-        if gate != "failed":
-            aliases[CHAMPION] = number
-        return self.with_status(self.status.model_copy(update={"versions": versions, "aliases": aliases}))
+    def mark_alias(self, alias: str, number: int | None) -> Self:
+        """The alias names that version from now on; None: none."""
+        others = {name: one for name, one in self.status.aliases.items() if name != alias}
+        aliases = others if number is None else {**others, alias: number}
+        return self.with_status(self.status.model_copy(update={"aliases": aliases}))
 
     def mark_imported(self, source: str) -> Self:
         """These files of ``spec.source`` are a version."""
@@ -123,12 +139,6 @@ class Model(Object):
     def mark_import_delayed(self, message: str, now: datetime) -> Self:
         """A fault of this machine (a full disk) is in the way; it is tried again."""
         return self.with_condition("Ready", "Unknown", "ImportDelayed", message, now)
-
-
-def _with_gate_of(known: ModelVersion | None, packed: ModelVersion) -> ModelVersion:
-    if known is None:
-        return packed
-    return packed.model_copy(update={"gate": known.gate, "gate_reason": known.gate_reason})
 
 
 def split_reference(reference: str) -> tuple[Name, str]:

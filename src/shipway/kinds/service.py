@@ -82,7 +82,8 @@ class ResolvedModel(Value):
     version: int
     digest: DigestStr
     format: str = ""
-    origin: Literal["job", "import"] = "job"  # who made it: a pickle that was not trained here is not loaded
+    origin: Literal["job", "import", "pulled"] = "job"  # who made it: a pickle that was not trained here is not loaded
+    trusted: bool = False  # unless somebody answers for it
 
 
 class ModelServiceStatus(Status):

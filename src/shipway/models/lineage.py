@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal, Self
+
+from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,12 @@ class Lineage:
     metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
     gate: Literal["passed", "failed", "none"] = "none"
     gate_reason: str = ""
-    origin: Literal["job", "import"] = "job"
+    origin: Literal["job", "import", "pulled"] = "job"  # pulled: another tool made it, and says no more
     created_at: datetime | None = None  # None: the time of packing
     requirements: tuple[str, ...] = ()
     lock: tuple[str, ...] = ()  # "name==version" of every package, sorted
     source: str | None = None  # digest of the snapshot that ran
+    description: str = ""  # what somebody said of it who imported it
 
     def made_at(self, now: datetime) -> Self:
         """The same lineage with a time."""
@@ -42,14 +46,18 @@ class Lineage:
         return {_JSON_NAMES.get(name, name): _plain(value) for name, value in values.items() if value}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`; keys of a later Shipway are ignored. Raises TypeError or ValueError."""
+    def from_json(cls, document: Mapping[str, Any]) -> Lineage:
+        """The inverse of :meth:`to_json`; keys of a later Shipway are ignored. Raises TypeError or ValueError.
+
+        Anybody may have written it, so the types are checked.
+        """
         names = {one.name: _JSON_NAMES.get(one.name, one.name) for one in fields(cls)}
-        known = {name: document[key] for name, key in names.items() if key in document}
-        if "created_at" in known:
-            known["created_at"] = datetime.fromisoformat(known["created_at"])
-        lists = {name: tuple(known.get(name, ())) for name in ("requirements", "lock")}
-        return cls(**{**known, **lists})
+        return _types().validate_python({name: document[key] for name, key in names.items() if key in document})
+
+
+@cache
+def _types() -> TypeAdapter[Lineage]:
+    return TypeAdapter(Lineage)
 
 
 _JSON_NAMES = {"gate_reason": "gateReason", "created_at": "createdAt"}
