@@ -6,10 +6,13 @@ import argparse
 from datetime import datetime
 
 from bench import measures
+from bench.data import data
 from bench.home import ROOT
 from bench.machine import describe
+from bench.models import models
 from bench.reconcile import reconcile
 from bench.recovery import recovery
+from bench.registry import registry
 from bench.report import Figure, to_markdown, write
 from bench.status import status
 from bench.store import store
@@ -22,7 +25,10 @@ MEASURES = {
     "store": store,
     "reconcile": reconcile,
     "recovery": recovery,
+    "registry": registry,
     "status": status,
+    "models": models,
+    "data": data,
     "demo": measures.demo,
 }
 

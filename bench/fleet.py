@@ -74,7 +74,7 @@ async def fleet(where: Settings, services: int) -> AsyncIterator[Fleet]:
     queue = Queue(
         {
             "Model": models.reconcile,
-            "ModelService": ServiceController(objects, cluster, gateway, clock, recorder).reconcile,
+            "ModelService": ServiceController(objects, cluster, gateway, clock, recorder, versions).reconcile,
             GATEWAY[0]: traffic.reconcile,
         },
         clock,

@@ -14,6 +14,7 @@ import platform
 import signal
 import sys
 import sysconfig
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ from shipway.cluster.local import LocalCluster, PipReader, UvEnvironments
 from shipway.controllers import (
     GATEWAY,
     RETENTION,
+    Catalog,
+    Curator,
     GatewayController,
     JobController,
     Manager,
@@ -43,6 +46,13 @@ from shipway.controllers import (
     Stories,
     Views,
 )
+from shipway.controllers.listings import Listings
+from shipway.controllers.operations.collecting import Collecting
+from shipway.controllers.operations.data import DataTransfers
+from shipway.controllers.operations.parts import Parts
+from shipway.controllers.operations.signatures import Signatures
+from shipway.controllers.operations.transfers import Transfers
+from shipway.data import ARTIFACT_TYPE, Access, DataSets, ObjectStores
 from shipway.envoy.gateway import EnvoyGateway
 from shipway.envoy.listen import Reservation
 from shipway.envoy.workload import envoy_binary, workload
@@ -52,7 +62,11 @@ from shipway.journal.notifying import NotifyingJournal
 from shipway.journal.sqlite import SqliteJournal
 from shipway.kinds import LOCAL, Cluster, ClusterStatus, ObjectMeta
 from shipway.models import Materials, Snapshots, Versions
+from shipway.models.cached import Cached
 from shipway.oci import Layout
+from shipway.oci import cipher as ciphers
+from shipway.oci.registry.client import Registry
+from shipway.oci.registry.credentials import DockerCredentials
 from shipway.recovery.lost import check_nothing_lost
 from shipway.recovery.restore import finish
 from shipway.secrets import FileSecrets
@@ -86,12 +100,14 @@ def compose(where: Settings) -> Hub:
     objects = Objects(store)
     journal = NotifyingJournal(SqliteJournal(where.journal))
     recorder = Recorder(journal, clock)
-    layout = Layout(where.oci)
+    layout = Layout(where.oci, ciphers.of_file(where.encryption_key))
     versions = Versions(layout, clock)
     snapshots = Snapshots(layout)
-    materials = Materials(layout, where.cache)
     environments = _environments(where)
     vault = FileSecrets(where.secrets)
+    data = DataSets(layout, clock, ObjectStores(Access(settings.inherited(), vault.values)))
+    materials = Materials(layout, where.cache, {ARTIFACT_TYPE: data.materialise})
+    listings = Listings(snapshots, data)
     cluster = LocalCluster(
         root=where.workloads,
         sockets=where.sockets,
@@ -119,7 +135,7 @@ def compose(where: Settings) -> Hub:
         {
             "ModelJob": JobController(objects, cluster, clock, versions, here, metrics, recorder).reconcile,
             "Model": models.reconcile,
-            "ModelService": ServiceController(objects, cluster, gateway, clock, recorder).reconcile,
+            "ModelService": ServiceController(objects, cluster, gateway, clock, recorder, versions).reconcile,
             GATEWAY[0]: traffic.reconcile,
             RETENTION[0]: retention.reconcile,
         },
@@ -128,16 +144,9 @@ def compose(where: Settings) -> Hub:
     )
     manager = Manager(objects, cluster, queue)
     store.subscribe(manager.changed.set)
-    views = Views(objects, journal, cluster, versions)
+    views = Views(objects, cluster)
     stop = asyncio.Event()
-
-    async def down(request: DownRequest) -> list[str]:
-        if not request.all:
-            return await views.down([(one.kind, one.name) for one in request.objects])
-        deleted = await views.down(None)
-        gateway.forget()
-        return deleted
-
+    parts = Parts(objects, layout, versions, recorder, clock, _registries(where))
     backend = Backend(
         store=store,
         journal=journal,
@@ -145,16 +154,32 @@ def compose(where: Settings) -> Hub:
         cluster=cluster,
         gateway_status=traffic.summary,
         artifacts=snapshots,
-        model_detail=views.model_detail,
+        catalog=Catalog(objects, journal, layout, versions, snapshots, listings.of),
+        curator=Curator(objects, versions, recorder, clock),
         secrets=vault,
-        down=down,
+        down=_down(views, gateway),
         asked=recorder.asked,
-        stories=Stories(objects, journal, snapshots, clock),
+        stories=Stories(objects, journal, listings.of, clock),
+        transfers=Transfers(parts),
+        signatures=Signatures(parts),
+        collecting=Collecting(objects, layout, Cached(where.cache), cluster.artifacts, recorder, clock),
+        data=DataTransfers(data, layout, parts.registry),
         shutdown=stop.set,
         hub={"version": __version__, "pid": os.getpid(), "home": str(where.home)},
         uploads=where.cache,
     )
     return Hub(backend, manager, queue, cluster, models, metrics, environments, clock, stop, port)
+
+
+def _down(views: Views, gateway: EnvoyGateway) -> Callable[[DownRequest], Awaitable[list[str]]]:
+    async def down(request: DownRequest) -> list[str]:
+        if not request.all:
+            return await views.down([(one.kind, one.name) for one in request.objects])
+        deleted = await views.down(None)
+        gateway.forget()
+        return deleted
+
+    return down
 
 
 async def run(where: Settings, listen: tuple[str, int] | None) -> None:
@@ -199,6 +224,11 @@ async def _describe_cluster(hub: Hub) -> None:
     stored = store.put(here)
     assert isinstance(stored, Cluster)
     store.put(stored.mark_ready(status, hub.clock.now()))
+
+
+def _registries(where: Settings) -> Callable[[bool], Registry]:
+    credentials = DockerCredentials(where.docker_config)
+    return lambda plain_http: Registry(credentials, plain_http=plain_http or None)
 
 
 def _environments(where: Settings) -> UvEnvironments:

@@ -84,6 +84,12 @@ class Workload:
     timeout: float | None = None  # seconds a job may take
     afterwards: tuple[str, ...] = ()  # a job's second command
 
+    @property
+    def artifacts(self) -> frozenset[str]:
+        """The digests of all that it needs on its disk."""
+        inputs = (one.partition("/")[0] for one in self.inputs.values())
+        return frozenset(one for one in (self.source, self.model, *inputs) if one)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data with the field names of this class."""
         return json.loads(json.dumps(self._document()))  # type: ignore[no-any-return]

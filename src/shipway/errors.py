@@ -11,6 +11,9 @@ ShipwayError
 │   ├── HubUnreachable      no hub answers on the home's socket
 │   ├── PortTaken           somebody else listens there
 │   ├── Corrupt             bytes on disk do not match their digest or format
+│   ├── RegistryUnreachable  no registry answers, or it fails: no connection, time-outs, 5xx
+│   ├── RegistryRefused     the registry says no: credentials, rights, an unknown name
+│   ├── RegistryBroken      what the registry sent is not what was announced
 │   └── DependencyFailed    uv, Envoy or another program that we call failed
 │       └── Unresponsive        it lives, and does not answer in time
 └── PlatformError           our own bug: please report it
@@ -125,6 +128,23 @@ class PortTaken(EnvironmentFault):
 
 class Corrupt(EnvironmentFault):
     """Bytes on disk do not match their digest or their format."""
+
+
+class RegistryUnreachable(EnvironmentFault):
+    """No registry answers, or it fails again and again; asking later may help."""
+
+
+class RegistryRefused(EnvironmentFault):
+    """A registry answers, and says no. ``status`` is HTTP's (0: none was sent), ``diagnosis`` the registry's words."""
+
+    def __init__(self, message: str, *, next_step: str = "", status: int = 0, diagnosis: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        self.status = status
+        self.diagnosis = diagnosis
+
+
+class RegistryBroken(EnvironmentFault):
+    """What a registry sent is not what was announced: its digest, its size, its form. Nothing of it is kept."""
 
 
 class DependencyFailed(EnvironmentFault):

@@ -171,6 +171,8 @@ def _spawn(settings: Settings, argv: Sequence[str]) -> subprocess.Popen[bytes]:
     variables = [f"SHIPWAY_HOME={settings.home}"]
     if settings.gateway_port is not None:
         variables.append(f"SHIPWAY_GATEWAY_PORT={settings.gateway_port}")
+    if settings.encryption_key is not None:  # absolute, as the hub's working directory is another
+        variables.append(f"SHIPWAY_ENCRYPTION_KEY_FILE={settings.encryption_key}")
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.hub_failure.unlink(missing_ok=True)  # an earlier hub's: ours may end before it can write its own

@@ -16,11 +16,11 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from shipway.errors import InvalidObject, NotFound, UserError
+from shipway.errors import FieldError, InvalidObject, NotFound, UserError
 from shipway.kinds import JobInput, Model, ModelJob, ModelService, Object, Source
 from shipway.kinds.document import Document, documents
 from shipway.kinds.load import check, load
@@ -53,13 +53,36 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class DataInput:
+    """An input that names a data set, whose version the hub knows: where it stands, for the error when it does not."""
+
+    job: str
+    name: str
+    reference: str  # NAME or NAME:N
+    place: FieldError
+
+    def error(self, problem: UserError) -> InvalidObject:
+        """The problem with file, line and path of the field."""
+        return InvalidObject([replace(self.place, message=problem.message)], next_step=problem.next_step)
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
-    """Objects with every file set replaced by a digest, and the snapshots by digest."""
+    """Objects with every file set replaced by a digest, and the snapshots by digest.
+
+    ``data``: the inputs that have no digest yet, because only the hub knows it.
+    """
 
     folder: Path
     file: Path
     objects: tuple[Object, ...]
     snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
+    data: tuple[DataInput, ...] = ()
+
+    def with_data(self, digests: Mapping[str, str]) -> Project:
+        """The project with a digest for every reference in ``data``."""
+        resolved = (_with_data(one, digests) if isinstance(one, ModelJob) else one for one in self.objects)
+        return replace(self, objects=tuple(resolved), data=())
 
 
 def read(path: Path) -> Project:
@@ -88,7 +111,7 @@ def _project(found: Sequence[Document], file: Path) -> Project:
     objects = check(found, found[0].file if found else "")
     resolver = _Resolver(file.parent, objects)
     resolved = tuple(resolver.resolve(obj, document) for obj, document in zip(objects, found, strict=True))
-    return Project(file.parent, file, resolved, resolver.snapshots)
+    return Project(file.parent, file, resolved, resolver.snapshots, tuple(resolver.data))
 
 
 def _text(file: Path) -> str:
@@ -149,6 +172,7 @@ class _Resolver:
 
     def __init__(self, folder: Path, objects: Sequence[Object]) -> None:
         self.snapshots: dict[str, Snapshot] = {}
+        self.data: list[DataInput] = []
         self._folder = folder
         self._claimed = [pattern for obj in objects if isinstance(obj, ModelService) for pattern in _claimed_by(obj)]
 
@@ -171,7 +195,7 @@ class _Resolver:
         return _with_spec(
             job,
             source=self._source(source, document),
-            inputs={name: self._input(name, one, document) for name, one in job.spec.inputs.items()},
+            inputs={name: self._input(job, name, one, document) for name, one in job.spec.inputs.items()},
             requirements=self._requirements(job.spec.requirements, document),
         )
 
@@ -204,8 +228,13 @@ class _Resolver:
         files = self._at(document, ("spec", "source", "files"), lambda: collect(self._folder, source.files))
         return source.model_copy(update={"digest": self._keep(files)})
 
-    def _input(self, name: str, one: JobInput, document: Document) -> JobInput:
+    def _input(self, job: ModelJob, name: str, one: JobInput, document: Document) -> JobInput:
         if one.digest is not None:
+            return one
+        if one.path is None:
+            reference = one.data or ""
+            place_of_data = document.error(("spec", "inputs", name, "data"), "")
+            self.data.append(DataInput(job.name, name, reference, place_of_data))
             return one
         place = ("spec", "inputs", name, "path")
         path = self._folder / Path(one.path).expanduser()
@@ -252,6 +281,14 @@ def _claimed_by(service: ModelService) -> tuple[str, ...]:
         files = [one.removeprefix("./") for one in service.spec.source.files]
         return tuple(one for one in files if one not in ("*", "**", ".", "") and not one.startswith("!"))
     return (service.spec.predictor.partition(":")[0],) if service.spec.predictor else ()
+
+
+def _with_data(job: ModelJob, digests: Mapping[str, str]) -> ModelJob:
+    inputs = {
+        name: one.model_copy(update={"digest": digests[one.data]}) if one.data and one.digest is None else one
+        for name, one in job.spec.inputs.items()
+    }
+    return _with_spec(job, inputs=inputs)
 
 
 def _with_spec(obj: _Kind, **changes: Any) -> _Kind:

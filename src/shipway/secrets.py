@@ -65,6 +65,16 @@ class FileSecrets:
             raise self._not_found(name, key)
         return path
 
+    def values(self, name: str) -> dict[str, str]:
+        """All keys of a secret with their values. Raises NotFound, UserError for an invalid name or binary values."""
+        keys = self.names().get(_checked_name(name))
+        if not keys:
+            raise self._not_found(name, "KEY")
+        try:
+            return {key: self.path(name, key).read_text().removesuffix("\n") for key in keys}
+        except UnicodeDecodeError:
+            raise UserError(f"the secret {name!r} has a value that is not text") from None
+
     def _checked(self, name: str, key: str) -> Path:
         if not KEY.fullmatch(key):
             raise UserError(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
+import tempfile
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -18,26 +18,42 @@ from shipway.api.backend import Backend, DownRequest
 from shipway.api.serve import serve
 from shipway.bundle import ClusterInfo, LogLine, Observed, Replica, Workload
 from shipway.client import HubClient
-from shipway.controllers import Recorder, Stories
+from shipway.controllers import Catalog, Curator, Recorder, Stories
+from shipway.controllers.operations.collecting import Collecting
+from shipway.controllers.operations.data import DataTransfers
+from shipway.data import Access, DataSets, ObjectStores
 from shipway.errors import HubUnreachable, NotFound, UserError, WorkloadFailed
 from shipway.journal.notifying import NotifyingJournal
-from shipway.models import Snapshots
+from shipway.models import Snapshots, Versions
+from shipway.models.cached import Cached
 from shipway.oci import Layout
+from shipway.oci.registry.client import Registry
+from shipway.oci.registry.credentials import DockerCredentials
 from shipway.store.notifying import NotifyingStore
 from shipway.testing.clock import FakeClock
 from shipway.testing.journal import FakeJournal
 from shipway.testing.store import FakeStore
+from tests.api.fake_signatures import FakeSignatures
+from tests.api.fake_transfers import FakeTransfers
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TOKEN = "s3cret"
 GATEWAY = {"url": "http://127.0.0.1:8080", "live": True, "reason": "Programmed", "message": "", "restarts": 0}
 
 
+def _data(layout: Layout) -> DataTransfers:
+    sets = DataSets(layout, FakeClock(), ObjectStores(Access({}, lambda name: {})))
+    return DataTransfers(sets, layout, lambda plain_http: Registry(DockerCredentials(None), plain_http=plain_http))
+
+
 class FakeArtifacts:
     def __init__(self) -> None:
         self.stored: dict[str, bytes] = {}
+        self.fault: Exception | None = None
 
     def has(self, digest: str) -> bool:
+        if self.fault is not None:
+            raise self.fault
         return digest in self.stored
 
     def store(self, digest: str, file: BinaryIO) -> str:
@@ -106,9 +122,12 @@ class Hub:
     journal: NotifyingJournal = field(default_factory=lambda: NotifyingJournal(FakeJournal()))
     artifacts: FakeArtifacts = field(default_factory=FakeArtifacts)
     secrets: FakeSecrets = field(default_factory=FakeSecrets)
+    transfers: FakeTransfers = field(default_factory=FakeTransfers)
+    signatures: FakeSignatures = field(default_factory=FakeSignatures)
     downs: list[DownRequest] = field(default_factory=list)
     shutdowns: int = 0
     logs_closed: threading.Event = field(default_factory=threading.Event)
+    layout: Any = None
     app: Any = None
     loop: Any = None
     stop: Any = None
@@ -118,7 +137,18 @@ class Hub:
     def client(self) -> HubClient:
         return HubClient(self.socket, timeout=10)
 
+    @property
+    def versions(self) -> Versions:
+        """The versions behind the API."""
+        return Versions(self.layout, FakeClock())
+
+    def _collecting(self, layout: Layout) -> Collecting:
+        cached, recorder = Cached(layout.root.parent / "cache"), Recorder(self.journal, FakeClock())
+        return Collecting(self.store, layout, cached, set, recorder, FakeClock())
+
     def backend(self) -> Backend:
+        layout = self.layout = Layout(Path(tempfile.mkdtemp(prefix="oci-", dir=self.socket.parent.parent)))
+        versions, snapshots = self.versions, Snapshots(layout)
         return Backend(
             store=self.store,
             journal=self.journal,
@@ -126,12 +156,22 @@ class Hub:
             cluster=OneWorkload(),
             gateway_status=lambda: GATEWAY,
             artifacts=self.artifacts,
-            model_detail=self._model_detail,
+            catalog=Catalog(self.store, self.journal, layout, versions, snapshots, snapshots.files),
+            curator=Curator(self.store, versions, Recorder(self.journal, FakeClock()), FakeClock()),
             secrets=self.secrets,
             down=self._down,
-            stories=Stories(
-                self.store, self.journal, Snapshots(Layout(self.socket.parent.parent / "oci")), FakeClock()
+            stories=Stories(self.store, self.journal, snapshots.files, FakeClock()),
+            transfers=self.transfers,
+            data=_data(layout),
+            collecting=Collecting(
+                self.store,
+                layout,
+                Cached(layout.root.parent / "cache"),
+                set,
+                Recorder(self.journal, FakeClock()),
+                FakeClock(),
             ),
+            signatures=self.signatures,
             asked=Recorder(self.journal, FakeClock()).asked,
             shutdown=self._shutdown,
             hub={"version": "0.1.0", "pid": 1, "home": "/home/x"},
@@ -161,15 +201,6 @@ class Hub:
         self.loop.call_soon_threadsafe(self.stop.set)
         self.thread.join(10)
         assert not self.thread.is_alive()
-
-    def _model_detail(self, name: str, reference: str) -> dict[str, Any]:
-        if reference == "bug":
-            raise ValueError("a bug of ours")
-        if reference == "full":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        if reference != "1":
-            raise NotFound(f"there is no {name}:{reference}")
-        return {"version": {"number": 1, "createdAt": NOW}, "lineage": {}, "ledger": []}
 
     async def _down(self, request: DownRequest) -> list[str]:
         self.downs.append(request)

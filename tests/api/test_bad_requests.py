@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import socket
@@ -157,13 +158,15 @@ def test_methods_that_a_path_does_not_know(hub: Hub) -> None:
 
 
 def test_a_bug_of_ours_is_told_as_such(hub: Hub) -> None:
-    status, answer = ask(hub, "GET", "/v1/models/digits/versions/bug")
+    hub.artifacts.fault = ValueError("a bug of ours")
+    status, answer = ask(hub, "GET", f"/v1/artifacts/sha256:{'a' * 64}")
     assert (status, answer["error"]["code"]) == (500, "PlatformError")
     assert "a bug of ours" in answer["error"]["message"]
 
 
 def test_a_full_disk_is_no_bug_of_ours(hub: Hub) -> None:
-    _, answer = ask(hub, "GET", "/v1/models/digits/versions/full")
+    hub.artifacts.fault = OSError(errno.ENOSPC, "No space left on device")
+    _, answer = ask(hub, "GET", f"/v1/artifacts/sha256:{'a' * 64}")
     assert answer["error"]["code"] == "EnvironmentFault"
     assert "the disk is full" in answer["error"]["message"]
 

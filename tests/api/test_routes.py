@@ -136,12 +136,6 @@ def test_metrics(hub: Hub) -> None:
     assert [one["run"] for one in hub.client.get("/v1/metrics/modeljobs/d?after=2")["points"]] == ["d-2"]
 
 
-def test_models(hub: Hub) -> None:
-    assert hub.client.get("/v1/models/digits/versions/1")["version"]["createdAt"] == "2026-01-01T00:00:00Z"
-    with pytest.raises(NotFound, match="digits:9"):
-        hub.client.get("/v1/models/digits/versions/9")
-
-
 def test_secrets_go_in_and_do_not_come_out(hub: Hub) -> None:
     assert hub.client.upload("/v1/secrets/db/PASSWORD", b"\x00hunter2\n", 9) == {"name": "db", "key": "PASSWORD"}
     hub.client.upload("/v1/secrets/db/USER", b"me", 2)

@@ -314,8 +314,8 @@ def test_lists(shipway: Shipway, hub: FakeHub) -> None:
         "digits:1",
         "RolledOut",
     ]
-    assert shipway("models", "-o", "yaml").out.startswith("- apiVersion: shipway.dev/v1alpha1\n")
-    assert shipway("models").out.splitlines()[1].split()[:3] == ["digits", "1", "digits:1"]
+    assert shipway("get", "models", "-o", "yaml").out.startswith("- apiVersion: shipway.dev/v1alpha1\n")
+    assert shipway("get", "models").out.splitlines()[1].split()[:3] == ["digits", "1", "digits:1"]
     assert shipway("get", "job", "other").code == 3
     assert shipway("get", "jbo").err.startswith("error: 'jbo' is not a kind\ndid you mean 'job'?")
 
@@ -365,28 +365,6 @@ def test_without_a_hub(shipway: Shipway) -> None:
     assert (ended.code, ended.json["error"]["code"]) == (5, "HubUnreachable")
     assert shipway("hub", "status").code == 5
     assert shipway("hub", "stop").out == "no hub runs\n"
-
-
-def test_models_show(shipway: Shipway, hub: FakeHub) -> None:
-    hub.objects(*sent(model(1, 2, champion=1)))
-    lines = shipway("models", "show", "digits").out.splitlines()
-    assert [line.split()[0] for line in lines] == ["VERSION", "digits:2", "digits:1"]
-    version = model(1).to_json()["status"]["versions"][0]
-    hub.routes["GET /v1/models/digits/versions/champion"] = {
-        "version": version,
-        "lineage": {
-            "job": "digits",
-            "components": {"code": "sha256:1"},
-            "requirements": ["a==1"],
-            "lock": ["a==1", "b==2"],
-            "run": "",
-        },
-        "ledger": [{"at": "2026-01-01T12:00:00Z", "reason": "Live", "message": "all traffic goes to digits-00001"}],
-    }
-    text = shipway("models", "show", "digits:champion").out
-    assert "  code        sha256:1\n" in text
-    assert "lock          a==1, b==2\n" in text
-    assert text.endswith("ledger\n2026-01-01T12:00:00Z  Live: all traffic goes to digits-00001\n")
 
 
 def test_logs(shipway: Shipway, hub: FakeHub) -> None:

@@ -205,6 +205,7 @@ def test_history(hub: FakeHub, shipway: Shipway) -> None:
     tenure = {
         "model": "m",
         "version": 1,
+        "role": "live",
         "since": "2026-01-01T10:00:00Z",
         "until": "2026-01-01T11:00:00Z",
         "cluster": "local",
@@ -215,14 +216,21 @@ def test_history(hub: FakeHub, shipway: Shipway) -> None:
         "endedBy": "",
         "endedWhy": "",
     }
-    hub.routes["GET /v1/models/m/history"] = {"tenures": [tenure, {**tenure, "version": 2, "until": None}]}
-    header, newest, oldest = shipway("models", "history", "m").out.splitlines()
+    pushed = {"at": "2026-01-01T12:00:00Z", "reason": "Pushed", "by": "ada", "message": "m:1 was pushed", "version": 1}
+    told = {"tenures": [tenure, {**tenure, "version": 2, "until": None}], "happenings": [pushed]}
+    hub.routes["GET /v1/models/m/history"] = told
+    header, newest, oldest, _, _, push = shipway("models", "history", "m").out.splitlines()
+    assert push.endswith("Pushed  ada  m:1 was pushed")
     assert header.split("  ")[0] == "VERSION"
     assert newest.startswith("m:2") and "  now  " in newest and "local/web/web-00001" in newest
     assert oldest.startswith("m:1") and oldest.endswith("ada (shipway up)  the first revision with traffic")
-    assert len(shipway("models", "history", "m", "-o", "json").json) == 2
+    assert shipway("models", "history", "m", "-o", "json").json == told
+    assert shipway("models", "history", "m", "--at", "1h").code == 0
+    assert shipway("models", "history", "m", "--at", "never").code == 2
 
 
 def test_no_history(hub: FakeHub, shipway: Shipway) -> None:
-    hub.routes["GET /v1/models/m/history"] = {"tenures": []}
-    assert shipway("models", "history", "m").out == "no version of m was live yet\n"
+    hub.routes["GET /v1/models/m/history"] = {"tenures": [], "happenings": []}
+    assert shipway("models", "history", "m").out == "no version of m was live or had a name yet\n"
+    at = shipway("models", "history", "m", "--at", "2020-01-01T12:00").out
+    assert at == "no version of m was live or had a name at 2020-01-01 12:00:00\n"

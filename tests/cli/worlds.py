@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shipway.kinds import (
+    CHAMPION,
     Evaluate,
     Model,
     ModelJob,
@@ -68,7 +69,7 @@ def model(*numbers: int, champion: int | None = None, source: bool = False) -> M
     if not numbers:
         return made
     made = made.mark_versions(versions, T0)
-    return made.mark_judged(champion, "passed", "") if champion else made
+    return made.mark_alias(CHAMPION, champion) if champion else made
 
 
 def service(generation: int = 1, reference: str = "digits", **annotations: str) -> ModelService:

@@ -72,12 +72,15 @@ def test_who_asked_last_is_known() -> None:
     assert hub.by("ModelService/other") == "the hub"
 
 
-def test_who_moved_the_champion_is_known() -> None:
+def test_who_moved_an_alias_is_known() -> None:
     journal = FakeJournal()
     [hub] = hubs(journal, 1)
     hub.ledger("Model/m", "ChampionMoved", "", {"from": None, "to": 1, "by": "ada"})
     hub.ledger("Model/m", "ChampionMoved", "", {"from": 1, "to": 2, "by": "bob"})
-    assert (hub.champion_by("m", 1), hub.champion_by("m", 2), hub.champion_by("m", 3)) == ("ada", "bob", "the hub")
+    hub.ledger("Model/m", "AliasMoved", "", {"alias": "prod", "from": None, "to": 1, "by": "eve"})
+    hub.ledger("Model/m", "Pushed", "", {"version": 1, "to": 2, "by": "dan"})
+    assert [hub.moved_by("m", "champion", number) for number in (1, 2, 3)] == ["ada", "bob", "the hub"]
+    assert hub.moved_by("m", "prod", 1) == "eve"
 
 
 def test_the_memory_is_bounded_and_forgets_who_is_gone() -> None:

@@ -22,7 +22,7 @@ from tests.controllers.world import World, play
 
 
 def stories(world: World) -> Stories:
-    return Stories(world.store, world.journal, Snapshots(world.layout), world.clock)
+    return Stories(world.store, world.journal, Snapshots(world.layout).files, world.clock)
 
 
 def texts(world: World, kind: str, name: str = "digits") -> list[str]:
@@ -261,7 +261,13 @@ def test_history_says_where_when_by_whom_and_why(tmp_path: Path) -> None:
         await world.advance(60)
         Recorder(world.journal, world.clock).asked("ModelService/digits", "DeleteAsked", "", "carl (shipway down)")
         await world.views.down([("ModelService", "digits")])
-        first, second = stories(world).history("digits")
+        told = stories(world).history("digits")
+        first, second = (one for one in told.tenures if one.role == "live")
+        champions = [(one.version, one.since, one.until, one.by) for one in told.tenures if one.role == "champion"]
+        assert [(number, by) for number, _, _, by in champions] == [(1, "ada (shipway up)"), (2, "ada (shipway up)")]
+        assert champions[0][2] == champions[1][1] and champions[1][2] is None
+        held = stories(world).history("digits", first.since)
+        assert {(one.role, one.version) for one in held.tenures} == {("champion", 2), ("live", 1)}
         assert (first.version, first.revision, first.by, first.why) == (
             1,
             "digits-00001",

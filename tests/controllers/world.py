@@ -12,6 +12,8 @@ from shipway.bundle import Workload
 from shipway.controllers import (
     GATEWAY,
     RETENTION,
+    Catalog,
+    Curator,
     GatewayController,
     JobController,
     Manager,
@@ -29,7 +31,7 @@ from shipway.controllers.templates import run_workload_name
 from shipway.controllers.updates import find, update
 from shipway.jobs import Platform
 from shipway.kinds import Model, ModelJob, ModelJobSpec, ModelService, ModelServiceSpec, Object, ObjectMeta, Route
-from shipway.models import Materials, Versions
+from shipway.models import Materials, Snapshots, Versions
 from shipway.oci import Layout
 from shipway.retention import Retention
 from shipway.store.notifying import NotifyingStore
@@ -61,6 +63,8 @@ class World:
         self.objects: Objects
         self.queue: Queue
         self.views: Views
+        self.catalog: Catalog
+        self.curator: Curator
         self.models: ModelController
         self._task: asyncio.Task[None] | None = None
         self._metrics: MetricFollower
@@ -81,7 +85,7 @@ class World:
         self.models = ModelController(self.objects, self.clock, versions, materials, recorder)
         rules = self.retention
         jobs = JobController(self.objects, cluster, self.clock, versions, here, self._metrics, recorder, rules)
-        services = ServiceController(self.objects, cluster, gateway, self.clock, recorder, rules)
+        services = ServiceController(self.objects, cluster, gateway, self.clock, recorder, versions, rules)
         traffic = GatewayController(self.objects, cluster, gateway, self.clock, ENVOY, recorder)
         self.queue = Queue(
             {
@@ -96,7 +100,10 @@ class World:
         )
         manager = Manager(self.objects, cluster, self.queue)
         self._unsubscribe = self.store.subscribe(manager.changed.set)
-        self.views = Views(self.objects, self.journal, self.cluster, self.versions)
+        self.views = Views(self.objects, self.cluster)
+        snapshots = Snapshots(self.layout)
+        self.catalog = Catalog(self.objects, journal, self.layout, versions, snapshots, snapshots.files)
+        self.curator = Curator(self.objects, versions, recorder, self.clock)
         self._task = asyncio.create_task(manager.run())
         await self.settle()
 

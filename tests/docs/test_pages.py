@@ -33,11 +33,17 @@ PAGES = (
             "serving",
             "cli",
             "recovery",
+            "signing",
+            "encryption",
             "contract",
             "doctor",
             "retention",
+            "gc",
             "explain",
             "faults",
+            "testing",
+            "registries",
+            "data",
         )
     ),
     pytest.param("observe", marks=[pytest.mark.thorough, pytest.mark.extras]),  # reads Parquet

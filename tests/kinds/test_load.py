@@ -221,7 +221,9 @@ def test_an_input_may_be_just_its_path() -> None:
     assert errors(JOB + "  inputs: {d: [x]}\n") == [
         'shipway.yaml:6: spec.inputs.d: ["x"] is not allowed; must be a mapping of names to values'
     ]
-    assert errors(JOB + "  inputs: {d: {}}\n") == ["shipway.yaml:6: spec.inputs.d.path: is missing"]
+    assert errors(JOB + "  inputs: {d: {}}\n") == [
+        "shipway.yaml:6: spec.inputs.d: give either path (a file or a folder) or data (NAME or NAME:N of a data set)"
+    ]
 
 
 def test_json_is_yaml() -> None:

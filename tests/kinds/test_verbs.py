@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from shipway.kinds import (
+    LISTED,
     Backend,
     Cluster,
     ClusterStatus,
@@ -150,14 +151,22 @@ def test_a_models_aliases_follow_its_versions() -> None:
     assert failed.status.aliases == {"latest": 1}
 
 
-def test_the_gates_verdict_moves_the_champion_and_stays() -> None:
+def test_an_alias_stays_where_it_was_put() -> None:
     model = MODEL.mark_versions((version(1),), T0).mark_versions((version(1), version(2)), T0)
     assert model.status.aliases == {"latest": 2, "champion": 1}
-    model = model.mark_judged(2, "failed", "accuracy 0.1 is below 0.9")
-    assert model.status.aliases["champion"] == 1
-    assert model.mark_versions((version(1), version(2)), T1).status.versions[1].gate == "failed"
-    assert model.mark_judged(2, "passed", "").status.aliases["champion"] == 2
-    assert model.mark_judged(1, "failed", "").status.aliases["champion"] == 1
+    named = model.mark_alias("prod", 1).mark_alias("champion", 2)
+    assert named.mark_versions((version(1), version(2)), T1).status.aliases == {"latest": 2, "champion": 2, "prod": 1}
+    assert "prod" not in named.mark_alias("prod", None).status.aliases
+    assert "latest" not in named.mark_versions((), T1).status.aliases
+
+
+def test_a_status_lists_the_newest_versions_and_those_with_an_alias() -> None:
+    model = MODEL.mark_alias("prod", 7).mark_alias("gone", 20_000)
+    assert model.listed(range(1, 10_001)) == {7, *range(10_001 - LISTED, 10_001)}
+    mirrored = model.mark_versions((version(7), version(10_000)), T0, count=10_000)
+    assert (mirrored.status.count, mirrored.status.aliases["latest"]) == (10_000, 10_000)
+    assert told(mirrored, "Ready")[2] == "10000 version(s)"
+    assert (mirrored.number("3"), mirrored.version("3"), mirrored.number("prod")) == (3, None, 7)
 
 
 def test_a_version_by_number_or_alias() -> None:

@@ -27,6 +27,7 @@ from shipway.errors import (
     WorkloadFailed,
 )
 from shipway.kinds import Model, ModelJob, ModelService, ModelSpec, ObjectMeta, Run
+from shipway.models import Lineage
 from shipway.ports import MetricPoint
 from tests.api.served_hub import TOKEN, Hub
 from tests.cli.worlds import job, model, run, serving, succeeded
@@ -329,11 +330,44 @@ def test_a_hub_on_loopback_asks_for_its_token(colour: str, hub: Hub) -> None:
         one.list()
 
 
-def test_metrics_of_a_cached_job_are_those_of_the_run_that_made_its_version(client_of_home: Any, hub: Hub) -> None:
+def _packed(hub: Hub, folder: Path, run: str, **lineage: Any) -> None:
+    """One more version of digits."""
+    (folder / run).mkdir()
+    (folder / run / "m.onnx").write_text(run)
+    hub.versions.pack("digits", folder / run, Lineage(run=run, fingerprint=run, **lineage))
+
+
+def test_metrics_of_a_cached_job_are_those_of_the_run_that_made_its_version(
+    client_of_home: Any, hub: Hub, tmp_path: Path
+) -> None:
     stored = put(hub, succeeded(job(), reason="CacheHit"))
     assert isinstance(stored, ModelJob)
-    versions = tuple(one.model_copy(update={"run": "digits-old-1"}) for one in model(1).status.versions)
-    put(hub, model().mark_versions(versions, NOW))
+    _packed(hub, tmp_path, "digits-old-1")
+    put(hub, model().mark_versions(hub.versions.list("digits"), NOW))
     hub.journal.record([MetricPoint("ModelJob/digits", "digits-old-1-1", "loss", 0.5, NOW, 0)])
     hub.journal.record([MetricPoint("ModelJob/digits", f"{run().id}-1", "loss", 9.0, NOW, 0)])
     assert client_of_home.metrics("digits")["loss"].last == 0.5
+
+
+def test_models_their_versions_names_and_what_differs(client_of_home: Any, hub: Hub, tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        _packed(hub, tmp_path, f"r-{number}", metrics={"loss": 1.0 / number}, params={"C": number})
+    put(hub, model().mark_versions(hub.versions.list("digits"), NOW))
+    [line] = client_of_home.models()
+    assert (line.name, line.versions, line.champion) == ("digits", 3, 3)
+    assert [one.number for one in client_of_home.versions("digits", limit=2)] == [3, 2]
+    assert [one.number for one in client_of_home.versions("digits", limit=0, before=3)] == [2, 1]
+    client_of_home.tag("digits:1", "prod", why="slow and sure")
+    assert client_of_home.version("digits:prod").number == 1
+    assert client_of_home.version("digits").number == 3, "the champion"
+    diff = client_of_home.diff("digits:prod", "3")
+    assert (diff.before, diff.after, diff.params[0].after) == ("digits:1", "digits:3", 3)
+    assert [(one.name, round(one.change, 3)) for one in diff.metrics] == [("loss", -0.667)]
+    with pytest.raises(Refused, match="prod"):
+        client_of_home.remove("digits:1")
+    client_of_home.untag("digits", "prod")
+    client_of_home.remove("digits:1", why="never used")
+    assert hub.journal.entries(type="ledger")[-1].data["why"] == "never used"
+    for wrong in ("digits", ":1", "digits:"):
+        with pytest.raises(UserError):
+            client_of_home.remove(wrong)

@@ -90,6 +90,12 @@ def test_a_model_shows_versions_newest_first_and_where_they_are_live() -> None:
     assert text.index("digits:2") < text.index("digits:1")
 
 
+def test_a_model_says_how_many_older_versions_there_are() -> None:
+    listed = model(1, 2).status.versions
+    text = text_of(html.model(model(1, 2).mark_versions(listed, T0, count=10_000), {}))
+    assert "10,000 versions" in text and "and 9,998 older" in text
+
+
 def test_progress_shows_the_latest_metrics_of_a_running_job() -> None:
     running = Step(("ModelJob", "digits"), "train digits", "running", elapsed=1.25)
     waits = Step(("ModelService", "digits"), "roll out digits", "waiting")
@@ -104,7 +110,7 @@ def test_progress_shows_the_latest_metrics_of_a_running_job() -> None:
         html.job(succeeded(job(), message=EVIL).model_copy(), Metrics({EVIL: Curve(EVIL, (1, 2), (2.0, 3.0))})),
         html.service(service().mark_rollout_failed("r", resolved(1), EVIL, EVIL, T0), None, f"curl {EVIL}"),
         html.service(serving(service(), url=f"javascript:{EVIL}"), None, EVIL),
-        html.model(model(1).mark_judged(1, "failed", EVIL), {1: [EVIL]}),
+        html.model(model(1).mark_alias(EVIL, 1), {1: [EVIL]}),
         html.other(revision().mark_failed(EVIL, EVIL, EVIL, EVIL, T0)),
         html.progress(
             Progress((Step(("ModelJob", EVIL), EVIL, "running"), Step(("ModelJob", "a"), EVIL, "failed", EVIL))),

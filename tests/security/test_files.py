@@ -15,8 +15,8 @@ from shipway.controllers.metrics import metrics_of_file
 from shipway.errors import Corrupt, InvalidObject, Refused, UserError
 from shipway.models import Lineage, Versions
 from shipway.oci import Layout
+from shipway.oci.unpack import extract
 from shipway.project import from_text
-from shipway.snapshot import extract_tar
 from shipway.testing.clock import FakeClock
 
 SECRET = "canary-5f0c2f9e"
@@ -81,7 +81,7 @@ def compressed(how: str) -> bytes:
 def test_a_hostile_archive_becomes_an_error_and_no_file(outside: Path, tar: bytes) -> None:
     into = outside.parent / "inside" / "new"
     with pytest.raises((Refused, Corrupt, OSError)):
-        extract_tar(io.BytesIO(tar), into)
+        extract(io.BytesIO(tar), ".tar", into)
     assert sorted(one.name for one in outside.iterdir()) == ["secret.py"]
     assert sum(one.stat().st_size for one in into.rglob("*") if one.is_file()) <= len(tar)
 
@@ -89,7 +89,7 @@ def test_a_hostile_archive_becomes_an_error_and_no_file(outside: Path, tar: byte
 @pytest.mark.parametrize("name", ["．．／evil", "..\\evil", "%2e%2e%2fevil", "C:evil", "~evil"])  # noqa: RUF001
 def test_a_strange_name_is_a_plain_name(outside: Path, name: str) -> None:
     into = outside.parent / "inside" / "new"
-    extract_tar(io.BytesIO(archive(name)), into)
+    extract(io.BytesIO(archive(name)), ".tar", into)
     assert [one.name for one in into.iterdir()] == [name]
 
 

@@ -52,6 +52,18 @@ NAMES = (
 )
 
 
+# What may stand in each place of a path.
+FINE = {
+    "plural": "modeljobs",
+    "name": "a",
+    "key": "KEY",
+    "digest": "sha256:" + "0" * 64,
+    "reference": "1",
+    "other": "1",
+    "alias": "best",
+}
+
+
 @dataclass(frozen=True)
 class Beside:
     """A served home, and the folder that it lies in."""
@@ -97,14 +109,13 @@ def ask(stage: Stage, method: str, path: str, body: bytes = b"") -> tuple[int, b
 
 def paths(pattern: str, name: str) -> Iterator[str]:
     """The path with the name in each of its places, as it is (where HTTP allows it) and percent-encoded."""
-    parts = [one for one in ("plural", "name", "key", "digest", "reference") if f"{{{one}}}" in pattern]
-    fine = {"plural": "modeljobs", "name": "a", "key": "KEY", "digest": "sha256:" + "0" * 64, "reference": "1"}
+    parts = [one for one in FINE if f"{{{one}}}" in pattern]
     spellings = [quote(name, safe=""), quote(quote(name, safe=""), safe="")]
     if name and name.isascii() and name.isprintable() and not {" ", "#", "?"} & set(name):
         spellings.append(name)
     for spelled in spellings:
         for part in parts:
-            yield pattern.format(**{**fine, part: spelled})
+            yield pattern.format(**{**FINE, part: spelled})
 
 
 @pytest.mark.slow

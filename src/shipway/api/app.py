@@ -13,7 +13,21 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shipway.api import artifacts, journal, logs, models, objects, openapi, secrets, system, why
+from shipway.api import (
+    artifacts,
+    data,
+    gc,
+    journal,
+    logs,
+    models,
+    objects,
+    openapi,
+    secrets,
+    signatures,
+    system,
+    transfers,
+    why,
+)
 from shipway.api.backend import Backend
 from shipway.api.endpoint import OBJECT, Endpoint, NoQuery
 from shipway.api.guard import Guard
@@ -98,7 +112,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *logs.ENDPOINTS,
     *journal.ENDPOINTS,
     *models.ENDPOINTS,
+    *transfers.ENDPOINTS,
+    *data.ENDPOINTS,
+    *signatures.ENDPOINTS,
     *why.ENDPOINTS,
+    *gc.ENDPOINTS,
     *secrets.ENDPOINTS,
     *system.ENDPOINTS,
     Endpoint("GET", "/openapi.json", openapi_document, "This document", OBJECT),

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Annotated, Any, BinaryIO, Protocol, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from shipway.bundle import LogLine
-from shipway.explain import Story, Tenure
+from shipway.controllers.operations.data import DataAddRequest, DataPullRequest, DataWriteRequest
+from shipway.controllers.operations.requests import (
+    ExportRequest,
+    ImportRequest,
+    PullRequest,
+    PushRequest,
+    RemoteVerifyRequest,
+)
+from shipway.data import DataFile, DataVersion, Difference
+from shipway.explain import History, Story
 from shipway.journal.notifying import NotifyingJournal
 from shipway.kinds import Value
+from shipway.kinds.catalog import ModelLine, VersionDiff
 from shipway.kinds.meta import Name
 from shipway.ports import Cluster
 from shipway.store.notifying import NotifyingStore
+from shipway.transfer import Report
+
+Why = Annotated[str, Field(max_length=1000)]  # in somebody's words, for the ledger
 
 
 class ObjectKey(Value):
@@ -37,6 +50,20 @@ class DownRequest(Value):
         if self.all == bool(self.objects):
             raise ValueError('give either "all": true or "objects": [{"kind", "name"}]')
         return self
+
+
+class TagRequest(Value):
+    """The version, by number or alias, that the alias names from now on."""
+
+    version: Annotated[str, Field(min_length=1, max_length=100)]
+    why: Why = ""
+    force: bool = False
+
+
+class CollectRequest(Value):
+    """What nothing needs is counted, and deleted unless it is a dry run."""
+
+    dry_run: bool
 
 
 class Logs(Protocol):
@@ -72,8 +99,8 @@ class Stories(Protocol):
         """Raises NotFound when neither the store nor the journal knows it."""
         ...
 
-    def history(self, model: str) -> tuple[Tenure, ...]:
-        """Where its versions were live. Raises NotFound."""
+    def history(self, model: str, at: datetime | None = None) -> History:
+        """What its versions were, or were at that time. Raises NotFound."""
         ...
 
 
@@ -91,6 +118,96 @@ class SecretStore(Protocol):
         ...
 
 
+class Catalog(Protocol):
+    """What there is of models. Blocking: runs in a thread."""
+
+    def models(self) -> Sequence[ModelLine]: ...
+
+    def page(self, name: str, limit: int, before: int | None = None) -> Mapping[str, Any]:
+        """The newest versions of a model. Raises NotFound."""
+        ...
+
+    def detail(self, name: str, ref: str) -> Mapping[str, Any]:
+        """All that is known of a version. Raises NotFound."""
+        ...
+
+    def diff(self, before: tuple[str, str], after: tuple[str, str], *, patches: bool = False) -> VersionDiff:
+        """From one version to another. Raises NotFound."""
+        ...
+
+
+class Curator(Protocol):
+    """What a person does to versions by hand. Each raises NotFound, Refused, Conflict."""
+
+    async def tag(self, name: str, ref: str, alias: str, *, by: str, why: str, force: bool) -> Mapping[str, Any]: ...
+
+    async def untag(self, name: str, alias: str, *, by: str, why: str, force: bool) -> Mapping[str, Any]: ...
+
+    async def remove(self, name: str, ref: str, *, by: str, why: str, force: bool) -> Mapping[str, Any]: ...
+
+    def remove_model(self, name: str, *, by: str) -> Mapping[str, Any]: ...
+
+
+class Transfers(Protocol):
+    """Versions come, go, and are looked at. Each may be cancelled at any line, and asked for again."""
+
+    async def pull(self, name: str, asked: PullRequest, by: str, report: Report) -> Mapping[str, Any]: ...
+
+    async def add_files(self, name: str, asked: ImportRequest, by: str, report: Report) -> Mapping[str, Any]: ...
+
+    async def push(self, name: str, ref: str, asked: PushRequest, by: str, report: Report) -> Mapping[str, Any]: ...
+
+    async def export(self, name: str, ref: str, asked: ExportRequest, report: Report) -> Mapping[str, Any]: ...
+
+    async def verify(self, name: str, ref: str, report: Report) -> Mapping[str, Any]: ...
+
+    async def verify_remote(self, asked: RemoteVerifyRequest, report: Report) -> Mapping[str, Any]: ...
+
+
+class Signatures(Protocol):
+    """The sigstore bundles beside a version."""
+
+    async def listed(self, name: str, ref: str) -> Mapping[str, Any]:
+        """The version's digest, and the bundles. Raises NotFound, Corrupt."""
+        ...
+
+    async def attach(self, name: str, ref: str, data: bytes, by: str) -> Mapping[str, Any]:
+        """Keep one more. Raises NotFound, and UserError when it does not sign that version."""
+        ...
+
+
+class Collecting(Protocol):
+    """Deletes what nothing needs."""
+
+    async def collect(self, *, dry_run: bool, by: str, report: Report) -> Mapping[str, Any]:
+        """What would go, or what went."""
+        ...
+
+
+class Data(Protocol):
+    """Data sets. The asynchronous ones may be cancelled at any line; the others block, and run in a thread."""
+
+    async def add(self, name: str, asked: DataAddRequest, report: Report) -> Mapping[str, Any]: ...
+
+    async def pull(self, name: str, asked: DataPullRequest, report: Report) -> Mapping[str, Any]: ...
+
+    async def push(self, reference: str, asked: PushRequest, report: Report) -> Mapping[str, Any]: ...
+
+    async def write(self, reference: str, asked: DataWriteRequest, report: Report) -> Mapping[str, Any]: ...
+
+    def latest(self) -> tuple[DataVersion, ...]: ...
+
+    def versions(self, name: str) -> tuple[DataVersion, ...]: ...
+
+    def resolve(self, reference: str) -> DataVersion: ...
+
+    def files(self, reference: str) -> tuple[DataFile, ...]: ...
+
+    def difference(self, before: str, after: str) -> Difference: ...
+
+    def remove(self, reference: str) -> tuple[str, ...]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """Everything that the handlers use. ``hub`` is version, pid and home as ``/healthz`` shows them."""
@@ -101,11 +218,16 @@ class Backend:
     cluster: Cluster
     gateway_status: Callable[[], Mapping[str, Any]]
     artifacts: ArtifactIntake
-    model_detail: Callable[[str, str], Mapping[str, Any]]  # blocking: runs in a thread
+    catalog: Catalog
+    curator: Curator
     secrets: SecretStore
     down: Callable[[DownRequest], Awaitable[list[str]]]
     asked: Asked
     stories: Stories
+    transfers: Transfers
+    data: Data
+    signatures: Signatures
+    collecting: Collecting
     shutdown: Callable[[], None]
     hub: Mapping[str, Any]
     uploads: Path | None = None  # folder for uploads under way, on the disk where they end; None: the system's

@@ -15,18 +15,54 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaMode
 
 from shipway import __version__
-from shipway.api.backend import DownRequest
+from shipway.api.backend import CollectRequest, DownRequest, TagRequest
 from shipway.api.endpoint import BYTES, ERROR, EVENTS, JSON, STRING, Endpoint, Schema, fields, ref
 from shipway.bundle import LogLine, Observed, Replica
-from shipway.explain import Holds, Line, NextStep, Story, Tenure
+from shipway.controllers.operations.data import DataAddRequest, DataPullRequest, DataWriteRequest
+from shipway.controllers.operations.requests import (
+    ExportRequest,
+    ImportRequest,
+    PullRequest,
+    PushRequest,
+    RemoteVerifyRequest,
+    VerifyRequest,
+)
+from shipway.data import DataFile, DataVersion, FileChange, Remote
+from shipway.explain import (
+    Happening,
+    History,
+    Holds,
+    Line,
+    NextStep,
+    Story,
+    Tenure,
+)
 from shipway.kinds import KINDS, ModelVersion
+from shipway.kinds.catalog import ModelLine, VersionDiff
 from shipway.kinds.meta import DigestStr, EnvName, Name
+from shipway.models.contents import Contents, PackedFile
 from shipway.ports import Entry, MetricPoint
 
 _COMPONENTS = "#/components/schemas/{model}"
-_STORIES: tuple[type, ...] = (Line, Holds, NextStep, Story, Tenure)
-_DATACLASSES: tuple[type, ...] = (Observed, Replica, LogLine, Entry, MetricPoint, *_STORIES)
-_VALUES: tuple[type, ...] = (ModelVersion, DownRequest, *_DATACLASSES)
+_STORIES: tuple[type, ...] = (Line, Holds, NextStep, Story, Tenure, Happening, History)
+_CONTENTS: tuple[type, ...] = (PackedFile, Contents)
+_DATA: tuple[type, ...] = (DataVersion, DataFile, FileChange, Remote)
+_DATACLASSES: tuple[type, ...] = (Observed, Replica, LogLine, Entry, MetricPoint, *_DATA, *_STORIES, *_CONTENTS)
+_REQUESTS: tuple[type, ...] = (
+    DataAddRequest,
+    DataPullRequest,
+    DataWriteRequest,
+    CollectRequest,
+    DownRequest,
+    ExportRequest,
+    ImportRequest,
+    PullRequest,
+    PushRequest,
+    RemoteVerifyRequest,
+    TagRequest,
+    VerifyRequest,
+)
+_VALUES: tuple[type, ...] = (ModelVersion, ModelLine, VersionDiff, *_REQUESTS, *_DATACLASSES)
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -91,6 +127,7 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
         "name": TypeAdapter(Name).json_schema(),
         "key": TypeAdapter(EnvName).json_schema(),
         "digest": TypeAdapter(DigestStr).json_schema(),
+        "alias": TypeAdapter(Name).json_schema(),
     }
     return [
         {"name": name, "in": "path", "required": True, "schema": known.get(name, STRING)}

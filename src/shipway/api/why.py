@@ -8,7 +8,7 @@ from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shipway.api.endpoint import Endpoint, NoQuery, array, fields, ref
+from shipway.api.endpoint import Endpoint, ref
 from shipway.api.requests import backend, kind_of, query
 from shipway.api.responses import Json, encode
 from shipway.kinds import Value
@@ -26,10 +26,15 @@ async def why(request: Request) -> Response:
     return Json(encode(await asyncio.to_thread(backend(request).stories.why, kind, name, asked.since)))
 
 
+class HistoryQuery(Value):
+    """``at``: only what held at that time."""
+
+    at: AwareDatetime | None = None
+
+
 async def history(request: Request) -> Response:
-    query(request, NoQuery)
-    told = await asyncio.to_thread(backend(request).stories.history, request.path_params["name"])
-    return Json({"tenures": encode(told)})
+    at = query(request, HistoryQuery).at
+    return Json(encode(await asyncio.to_thread(backend(request).stories.history, request.path_params["name"], at)))
 
 
 ENDPOINTS = (
@@ -45,7 +50,8 @@ ENDPOINTS = (
         "GET",
         "/v1/models/{name}/history",
         history,
-        "Where and when the versions of a model were live, by whom and why, oldest first",
-        fields(tenures=array(ref("Tenure"))),
+        "When the versions of a model were live, champion or had another alias, and what else happened to them",
+        ref("History"),
+        query=HistoryQuery,
     ),
 )

@@ -1,4 +1,4 @@
-"""``shipway hub start|stop|status|backup|restore|repair``: the daemon behind the commands, and its home."""
+"""``shipway hub start|stop|status|backup|restore|repair|encrypt``: the daemon behind the commands, and its home."""
 
 from __future__ import annotations
 
@@ -90,6 +90,17 @@ def repair(yes: bool, output: str) -> None:
     """Show what of a damaged home can be saved and what is lost; with --yes, save it."""
     said = hub_process.recover(settings.read(), "repair", *(("--yes",) if yes else ()))
     emit(said, output, _repaired(said))
+
+
+@hub.command()
+@act_output
+def encrypt(output: str) -> None:
+    """Encrypt the models, data and sources of this home that are not, with the key in SHIPWAY_ENCRYPTION_KEY_FILE.
+
+    Stop the hub before. Killed in between, it goes on when it is called again.
+    """
+    said = hub_process.recover(settings.read(), "encrypt")
+    emit(said, output, f"{said['blobs']} blobs of {said['layout']} are encrypted with the key {said['key']}")
 
 
 def _repaired(said: Mapping[str, Any]) -> str:

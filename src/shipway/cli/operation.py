@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as Bars
 
-from shipway.cli.hubs import connect
+from shipway.cli.starting import ensured
 from shipway.cli.tables import size
 from shipway.deploy.operation import operate
 from shipway.transfer import Progress, silent
@@ -21,7 +21,7 @@ from shipway.transfer import Progress, silent
 def run(path: str, document: Mapping[str, Any], output: str) -> Mapping[str, Any]:
     """Ask the hub for it, show how it goes on stderr, and give its result."""
     with _shown(output) as report:
-        return operate(connect(), path, document, report)
+        return operate(ensured(), path, document, report)
 
 
 @contextmanager

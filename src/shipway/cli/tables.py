@@ -88,7 +88,7 @@ def _served(obj: Object, _: datetime) -> str:
 
 
 def _versions(obj: Object, _: datetime) -> str:
-    return str(len(obj.get("status", {}).get("versions", ())))
+    return str(obj.get("status", {}).get("count", 0))
 
 
 def _champion(obj: Object, _: datetime) -> str:

@@ -6,6 +6,8 @@ between any two lines; the next pass mends what is there.
 
 from __future__ import annotations
 
+from shipway.controllers.catalog import Catalog
+from shipway.controllers.curator import Curator
 from shipway.controllers.gateway import GatewayController
 from shipway.controllers.job import JobController
 from shipway.controllers.manager import GATEWAY, Manager
@@ -23,6 +25,8 @@ from shipway.controllers.views import Views
 __all__ = [
     "GATEWAY",
     "RETENTION",
+    "Catalog",
+    "Curator",
     "GatewayController",
     "JobController",
     "Manager",

@@ -16,7 +16,7 @@ from shipway.controllers.recorder import Recorder, subject_of
 from shipway.controllers.templates import attempt_of_workload, job_workload, run_prefix, run_workload_name
 from shipway.controllers.updates import is_leaving, update, with_finalizer, without_finalizer
 from shipway.errors import EnvironmentFault, UserError
-from shipway.jobs import Decision, Earlier, Platform, Seen, Verdict, components, declared, judge, step
+from shipway.jobs import Decision, Earlier, Platform, Seen, Verdict, components, declared, fingerprint, judge, step
 from shipway.kinds import ModelJob, ModelVersion, Run
 from shipway.models import Lineage, Versions
 from shipway.ports import Clock, Cluster, Store
@@ -46,22 +46,28 @@ class JobController:
             return None
         run = job.status.run
         observed = await self.cluster.observe(run_workload_name(run)) if run is not None else None
-        known = await asyncio.to_thread(self.versions.list, job.spec.model) if job.spec.model else ()
         present = components(job.spec, self.platform), declared(job.spec, self.platform)
-        decision = step(job, Seen(*present, known, observed, self._earlier(job, known)), self.clock.now())
+        known, earlier = await asyncio.to_thread(self._known, job, fingerprint(present[0]))
+        decision = step(job, Seen(*present, known, observed, earlier), self.clock.now())
         if decision.action not in ("rest", "wait", "run"):
             self._record(job, decision.reason, decision.message, decision.data)
         await self._act(job, decision, observed)
         return decision.wake_at
 
-    def _earlier(self, job: ModelJob, known: tuple[ModelVersion, ...]) -> Earlier | None:
-        """What the last version was made of, for a job that was deleted since and remembers no run."""
-        trained = [one for one in known if one.origin == "job"]
-        if job.status.run is not None or not trained or job.spec.model is None:
-            return None
-        made = self.versions.lineage(job.spec.model, trained[-1].number)
+    def _known(self, job: ModelJob, wanted: str) -> tuple[tuple[ModelVersion, ...], Earlier | None]:
+        """The versions that equal runs made; and what the last one was made of, for a job that was deleted since and
+        remembers no run."""
+        model = job.spec.model
+        if model is None:
+            return (), None
+        known = self.versions.like(model, wanted)
+        trained = (one for one in self.versions.newest(model) if one.origin == "job")
+        last = next(trained, None) if job.status.run is None else None
+        if last is None:
+            return known, None
+        made = self.versions.lineage(model, last.number)
         written = {"params": made.params, "inputs": made.inputs, "source": made.source}
-        return Earlier(f"{job.spec.model}:{trained[-1].number}", made.components, written)
+        return known, Earlier(f"{model}:{last.number}", made.components, written)
 
     async def _act(self, job: ModelJob, decision: Decision, observed: Observed | None) -> None:
         run, now = decision.run, self.clock.now()
@@ -82,7 +88,7 @@ class JobController:
                 await self._pack(job, run, observed)
             case "reuse":
                 await self._supersede(job, run_workload_name(job.status.run) if job.status.run else "")
-                self._reuse(job, decision)
+                await self._reuse(job, decision)
 
     async def _run(self, job: ModelJob, run: Run) -> None:
         workload = job_workload(job, run)
@@ -109,7 +115,7 @@ class JobController:
             self._record(job, "Succeeded", f"run {run.id}", {"run": run.id, "version": None, "metrics": metrics})
             self._succeed(job, None, Verdict("none", "no model is declared"), metrics, "Succeeded", f"run {run.id}")
             return
-        verdict = judge(job.spec.evaluate, metrics, *rival_of(self.store, job))
+        verdict = judge(job.spec.evaluate, metrics, *rival_of(self.store, self.versions, job))
         try:
             version = await asyncio.to_thread(
                 self.versions.pack,
@@ -131,27 +137,29 @@ class JobController:
         reference = f"{job.spec.model}:{version.number}"
         message, data = f"{reference} of run {run.id}", {"run": run.id, "version": reference, "metrics": metrics}
         self._record(job, "Succeeded", message, {**data, "digest": version.digest, "size": version.size})
-        self._promote(job, version, verdict, message)
+        await self._promote(job, version, verdict, message)
 
-    def _reuse(self, job: ModelJob, decision: Decision) -> None:
+    async def _reuse(self, job: ModelJob, decision: Decision) -> None:
         version = decision.version
         if version is None:
             verdict = Verdict("none", "no model is declared")
             self._succeed(job, None, verdict, dict(job.status.metrics), "CacheHit", decision.message)
             return
-        verdict = judge(job.spec.evaluate, version.metrics, *rival_of(self.store, job, besides=version.number))
-        self._promote(job, version, verdict, decision.message, cached=True)
+        verdict = judge(
+            job.spec.evaluate, version.metrics, *rival_of(self.store, self.versions, job, besides=version.number)
+        )
+        await self._promote(job, version, verdict, decision.message, cached=True)
 
-    def _promote(
+    async def _promote(
         self, job: ModelJob, version: ModelVersion, verdict: Verdict, message: str, cached: bool = False
     ) -> None:
         assert job.spec.model is not None
-        listed = self.versions.list(job.spec.model)
         cause = Cause(
             self.recorder.by(subject_of(job)), job.name, version.run, job.metadata.generation, job.metadata.uid
         )
         now = self.clock.now()
-        judge_version(self.store, self.recorder, job.spec.model, listed, version.number, verdict, cause, now)
+        model, recorder = job.spec.model, self.recorder
+        await judge_version(self.store, recorder, self.versions, model, version.number, verdict, cause, now)
         reason = "CacheHit" if cached else "Succeeded"
         reference = f"{job.spec.model}:{version.number}"
         self._succeed(job, reference, verdict, dict(version.metrics), reason, message)

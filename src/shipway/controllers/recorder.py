@@ -7,10 +7,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from shipway.kinds import Object
+from shipway.kinds import CHAMPION, Object
 from shipway.ports import Clock, Entry, Journal
 
 ASKED = ("Applied", "DeleteAsked")  # events: what somebody asked of us, with "by" in their data
+ALIAS_MOVES = ("ChampionMoved", "AliasMoved")  # lines of a model's ledger, with "by" in their data
 NOBODY = "the hub"  # who did what nobody asked for, or what was asked for before the journal begins
 
 _Data = Mapping[str, Any]
@@ -63,12 +64,12 @@ class Recorder:
         events = self._journal.entries(subject=subject, type="event", newest=True)
         return next((str(one.data.get("by")) for one in reversed(events) if one.reason in ASKED), NOBODY)
 
-    def champion_by(self, model: str, number: int) -> str:
-        """Who caused the last move of a model's champion to that version."""
-        moves = self._journal.entries(subject=f"Model/{model}", type="ledger", newest=True)
-        return next(
-            (str(one.data.get("by", NOBODY)) for one in reversed(moves) if one.data.get("to") == number), NOBODY
-        )
+    def moved_by(self, model: str, alias: str, number: int) -> str:
+        """Who caused the last move of a model's alias to that version."""
+        lines = self._journal.entries(subject=f"Model/{model}", type="ledger", newest=True)
+        moves = (one for one in reversed(lines) if one.reason in ALIAS_MOVES)
+        wanted = (one for one in moves if (one.data.get("alias", CHAMPION), one.data.get("to")) == (alias, number))
+        return next((str(one.data.get("by", NOBODY)) for one in wanted), NOBODY)
 
     def forget(self, subject: str) -> None:
         """The subject is gone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from shipway.bundle import Observed
+from shipway.controllers.model import version_of
 from shipway.controllers.objects import Objects
 from shipway.controllers.recorder import Recorder, subject_of
 from shipway.controllers.revisions import in_words, restart_of, template_changes
@@ -16,6 +18,7 @@ from shipway.controllers.templates import revision_workload
 from shipway.controllers.updates import ensure, find, is_leaving, update, with_finalizer, without_finalizer
 from shipway.formats import is_pickle
 from shipway.kinds import (
+    LATEST,
     LOCAL,
     RETRY,
     Model,
@@ -28,6 +31,7 @@ from shipway.kinds import (
     RouteSpec,
     split_reference,
 )
+from shipway.models import Versions
 from shipway.ports import Clock, Cluster, Gateway
 from shipway.retention import Ended, Retention, surplus
 from shipway.rollout import Outcome, RevisionSeen, Step, Wanted, step
@@ -63,6 +67,7 @@ class ServiceController:
     gateway: Gateway
     clock: Clock
     recorder: Recorder
+    versions: Versions
     retention: Retention = Retention()
 
     async def reconcile(self, name: str) -> datetime | None:
@@ -74,7 +79,7 @@ class ServiceController:
             await self._remove(service)
             return None
         try:
-            model = self._resolve(service)
+            model = await self._resolve(service)
             return await self._roll(service, model, self._revision(service, model))
         except _Blocked as blocked:
             serving = find(self.store, Revision, service.status.ready_revision or "-")
@@ -86,19 +91,18 @@ class ServiceController:
             self._write(service, lambda one: mark(one, now).mark_not_serving(now))
             return None
 
-    def _resolve(self, service: ModelService) -> ResolvedModel | None:
+    async def _resolve(self, service: ModelService) -> ResolvedModel | None:
         if service.spec.model is None:
             return None
         name, ref = split_reference(service.spec.model)
         model = find(self.store, Model, name)
-        version = model.version(ref) if model is not None else None
+        version = await asyncio.to_thread(version_of, self.versions, model, ref) if model is not None else None
         if version is None:
             if model is None:
                 raise _Blocked("ModelNotAvailable", f"there is no model {name}: a ModelJob makes one, or a Model")
-            have = ", ".join(str(one.number) for one in model.status.versions)
-            detail = f"model {name} has no version {ref!r} (versions: {have or 'none'})"
-            raise _Blocked("ModelNotAvailable", detail)
-        if version.origin == "import" and is_pickle(version.format) and not service.spec.allow_pickle:
+            raise _Blocked("ModelNotAvailable", f"model {name} has no version {ref!r} ({model.versions_in_words()})")
+        trusted = version.origin == "job" or version.trusted or service.spec.allow_pickle
+        if is_pickle(version.format) and not trusted:
             raise _Blocked(
                 "PickleNotTrusted",
                 f"{name}:{version.number} is a pickle ({version.format}) that was not trained here: loading it runs "
@@ -112,6 +116,7 @@ class ServiceController:
             digest=version.digest,
             format=version.format,
             origin=version.origin,
+            trusted=version.trusted,
         )
 
     def _revision(self, service: ModelService, model: ResolvedModel | None) -> Revision:
@@ -284,9 +289,11 @@ class ServiceController:
         old = find(self.store, Revision, before or "-")
         changed = template_changes(old.spec, revision.spec) if old is not None else {}
         by, why = self.recorder.by(subject), ", ".join(in_words(changed)) or "the first revision with traffic"
-        if model is not None and set(changed) == {"model"} and service.spec.model == model.name:
-            by = self.recorder.champion_by(model.name, model.version)
-            why = f"{model.name}:{model.version} became champion"
+        if model is not None and set(changed) == {"model"}:
+            name, alias = split_reference(service.spec.model or "")
+            if name == model.name and alias != LATEST and not alias.isdigit():
+                by = self.recorder.moved_by(name, alias, model.version)
+                why = f"{name}:{model.version} became {alias}"
         data = {
             "from": before,
             "to": revision.name,

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shipway.controllers import gateway, retention
+from shipway.controllers.listings import ListingOf
+from shipway.controllers.model import no_model
 from shipway.controllers.updates import all_of, find
 from shipway.errors import Corrupt, NotFound
-from shipway.explain import FileChanges, Story, Tenure, compared, history, snapshot_pairs, story
+from shipway.explain import FileChanges, History, Story, compared, history, snapshot_pairs, story
 from shipway.kinds import KINDS, Model, ModelJob, ModelService, Object, Revision, Route, split_reference
-from shipway.models import Snapshots
 from shipway.ports import Clock, Entry, Journal, Store
 
 _MOST = 1000  # entries of one subject that are told: the newest
@@ -25,7 +26,7 @@ class Stories:
 
     store: Store
     journal: Journal
-    snapshots: Snapshots
+    listing: ListingOf
     clock: Clock
 
     def why(self, kind: str, name: str, since: datetime | None = None) -> Story:
@@ -41,14 +42,17 @@ class Stories:
         objects = [obj, *self._needed(obj)] if obj is not None else []
         return story(f"{kind}/{name}", entries, objects, self.clock.now(), self._files(entries))
 
-    def history(self, model: str) -> tuple[Tenure, ...]:
-        """Where the versions of a model were live, oldest first. Raises NotFound when there never was such a model."""
-        told = history(model, self._ledger(None))
-        if told or find(self.store, Model, model) is not None:
-            return told
-        if not self.journal.entries(subject=f"Model/{model}", type="ledger", limit=1):
-            raise NotFound(f"there is no model {model!r}", next_step="see shipway models")
-        return ()
+    def history(self, model: str, at: datetime | None = None) -> History:
+        """What the versions of a model were and what happened to them; with ``at``, only what held at that time.
+
+        Raises NotFound when there never was such a model.
+        """
+        services = (one for one in self._ledger(None) if not one.subject.startswith("Model/"))
+        own = self.journal.entries(subject=f"Model/{model}", type="ledger", limit=_LEDGER, newest=True)
+        told = history(model, sorted([*services, *own], key=lambda one: one.id))
+        if told == History() and find(self.store, Model, model) is None:
+            raise no_model(self.store, model)
+        return told if at is None else told.at(at)
 
     def _entries(self, kind: str, name: str, obj: Object | None, since: datetime | None) -> Iterable[Entry]:
         own = self._of(f"{kind}/{name}", since)
@@ -117,7 +121,7 @@ class Stories:
 
     def _compared(self, before: str, after: str) -> FileChanges:
         try:
-            return compared(self.snapshots.files(before), self.snapshots.files(after))
+            return compared(self.listing(before), self.listing(after))
         except (NotFound, Corrupt):
             return FileChanges(known=False)
 

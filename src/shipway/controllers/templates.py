@@ -81,7 +81,7 @@ def revision_workload(revision: Revision, replicas: int) -> Workload:
         plain |= {
             "SHIPWAY_MODEL_NAME": revision.spec.service,
             "SHIPWAY_MODEL_VERSION": str(model.version),
-            "SHIPWAY_ALLOW_PICKLE": "1" if template.allow_pickle or model.origin == "job" else "0",
+            "SHIPWAY_ALLOW_PICKLE": "1" if template.allow_pickle or model.trusted or model.origin == "job" else "0",
         }
         if template.predictor:
             plain["SHIPWAY_PREDICTOR"] = template.predictor

@@ -1,21 +1,19 @@
-"""What the API asks that needs more than one port: logs of an object, a version with its ledger, an end to all."""
+"""What the API asks that needs more than one port: logs of an object, an end to all."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from shipway.bundle import LogLine
 from shipway.controllers.manager import GATEWAY
 from shipway.controllers.objects import Objects
 from shipway.controllers.templates import run_workload_name
-from shipway.controllers.updates import all_of, find
+from shipway.controllers.updates import all_of
 from shipway.errors import NotFound, Refused
-from shipway.kinds import Model, ModelJob, ModelService, Object, Route
-from shipway.models import Versions
-from shipway.ports import Cluster, Journal
+from shipway.kinds import ModelJob, ModelService, Object, Route
+from shipway.ports import Cluster
 
 _POLL = 0.05  # seconds between looks at workloads that are ending
 
@@ -25,9 +23,7 @@ class Views:
     """Reads over several ports, and the orderly end."""
 
     store: Objects
-    journal: Journal
     cluster: Cluster
-    versions: Versions
 
     async def logs(
         self, kind: str, name: str, *, follow: bool = False, tail: int | None = None
@@ -69,32 +65,6 @@ class Views:
             names = (obj.status.ready_revision, obj.status.latest_revision)
             return [one for one in dict.fromkeys(names) if one]
         raise Refused(f"{obj.kind} has no log: ModelJob and ModelService have")
-
-    def model_detail(self, name: str, ref: str) -> dict[str, Any]:
-        """One version with its lineage and the ledger of its model. Raises NotFound."""
-        model = find(self.store, Model, name)
-        version = model.version(ref) if model is not None else None
-        if version is None:
-            have = [str(one.number) for one in model.status.versions] if model is not None else []
-            what = f"model {name} has no version {ref!r}" if model is not None else f"there is no model {name!r}"
-            raise NotFound(what, next_step=f"versions: {', '.join(have) or 'none'}")
-        ledger = [
-            entry
-            for subject in (f"Model/{name}", *self._services_of(name))
-            for entry in self.journal.entries(subject=subject, type="ledger")
-        ]
-        ledger.sort(key=lambda entry: entry.id)
-        return {
-            "version": version.model_dump(mode="json", by_alias=True),
-            "lineage": self.versions.lineage(name, version.number).to_json(),
-            "ledger": [
-                {"at": one.at.isoformat(), "subject": one.subject, "reason": one.reason, "message": one.message}
-                for one in ledger
-            ],
-        }
-
-    def _services_of(self, model: str) -> list[str]:
-        return [f"ModelService/{one.name}" for one in self.store.of(ModelService, model)]
 
     async def down(self, objects: Sequence[tuple[str, str]] | None) -> list[str]:
         """Delete these objects (None: every service and job, and the gateway); answer when no process is left."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from shipway.client import HubClient
 from shipway.deploy.applied import Annotations, Applied, document
+from shipway.deploy.data import version_of
 from shipway.deploy.progress import RETRAIN, RETRY, failed
 from shipway.deploy.world import World
 from shipway.errors import HubUnreachable, NotFound
@@ -21,9 +22,25 @@ _MOST_RESTARTS = 5  # of the hub while one project is brought up
 
 
 def apply_project(hub: HubClient, project: Project, annotations: Mapping[str, Annotations]) -> list[Applied]:
-    """The snapshots that the hub lacks, then all objects together; ``annotations`` are added by kind."""
+    """The snapshots that the hub lacks, then all objects together; ``annotations`` are added by kind.
+
+    Raises InvalidObject for an input whose data set the hub does not know.
+    """
+    project = with_data(hub, project)
     _upload_missing(hub, project)
     return _apply_objects(hub, project.objects, annotations)
+
+
+def with_data(hub: HubClient, project: Project) -> Project:
+    """The project with the versions that its data sets have now. Raises InvalidObject for an unknown one."""
+    digests: dict[str, str] = {}
+    for one in project.data:
+        try:
+            if one.reference not in digests:
+                digests[one.reference] = (hub.get(version_of(one.reference)))["version"]["digest"]
+        except NotFound as problem:
+            raise one.error(problem) from None
+    return project.with_data(digests) if project.data else project
 
 
 def _upload_missing(hub: HubClient, project: Project) -> None:
@@ -72,6 +89,7 @@ def _brought(hub: HubClient, project: Project, *, retrain: bool, token: str) -> 
     What failed the last time and did not change is asked for once more: who calls ``up`` again after mending
     something outside of the project expects a try, not the old message.
     """
+    project = with_data(hub, project)
     applied = apply_project(hub, project, {"ModelJob": {RETRAIN: token}} if retrain else {})
     if any(one.result != "unchanged" for one in applied):
         return applied

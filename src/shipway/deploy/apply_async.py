@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from shipway.async_client import AsyncHubClient
 from shipway.deploy.applied import Annotations, Applied, document
+from shipway.deploy.data import version_of
 from shipway.deploy.progress import RETRAIN, RETRY, failed
 from shipway.deploy.world_async import AsyncWorld
 from shipway.errors import HubUnreachable, NotFound
@@ -21,9 +22,25 @@ _MOST_RESTARTS = 5  # of the hub while one project is brought up
 
 
 async def apply_project(hub: AsyncHubClient, project: Project, annotations: Mapping[str, Annotations]) -> list[Applied]:
-    """The snapshots that the hub lacks, then all objects together; ``annotations`` are added by kind."""
+    """The snapshots that the hub lacks, then all objects together; ``annotations`` are added by kind.
+
+    Raises InvalidObject for an input whose data set the hub does not know.
+    """
+    project = await with_data(hub, project)
     await _upload_missing(hub, project)
     return await _apply_objects(hub, project.objects, annotations)
+
+
+async def with_data(hub: AsyncHubClient, project: Project) -> Project:
+    """The project with the versions that its data sets have now. Raises InvalidObject for an unknown one."""
+    digests: dict[str, str] = {}
+    for one in project.data:
+        try:
+            if one.reference not in digests:
+                digests[one.reference] = (await hub.get(version_of(one.reference)))["version"]["digest"]
+        except NotFound as problem:
+            raise one.error(problem) from None
+    return project.with_data(digests) if project.data else project
 
 
 async def _upload_missing(hub: AsyncHubClient, project: Project) -> None:
@@ -74,6 +91,7 @@ async def _brought(hub: AsyncHubClient, project: Project, *, retrain: bool, toke
     What failed the last time and did not change is asked for once more: who calls ``up`` again after mending
     something outside of the project expects a try, not the old message.
     """
+    project = await with_data(hub, project)
     applied = await apply_project(hub, project, {"ModelJob": {RETRAIN: token}} if retrain else {})
     if any(one.result != "unchanged" for one in applied):
         return applied

@@ -23,7 +23,7 @@ def optimizing(
     as made here.
     """
     version, lineage = detail["version"], detail.get("lineage", {})
-    trusted = allow_pickle or version["origin"] == "job"
+    trusted = allow_pickle or version["origin"] == "job" or version.get("trusted", False)
     if is_pickle(version["format"]) and not trusted:
         raise Refused(
             f"{name}:{version['number']} is a pickle ({version['format']}) that was not trained here: optimizing it "

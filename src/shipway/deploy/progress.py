@@ -275,7 +275,7 @@ def _service(obj: Object, world: _World) -> _Judged:
     if not all(one.settled for one in makers):
         return _Judged((Step(key, f"roll out {name}", "waiting"),))
     rolled = _current(obj, "RolledOut")
-    target, available = _target(reference, world)
+    target, available = _target(reference, world, rolled)
     if not available:
         return _waiting_for_model(key, name, rolled)
     resolved = (status.get("latestModel") or {}).get("version")
@@ -308,14 +308,19 @@ def _without_gateway(key: Key, verb: str, programmed: Object, world: _World) -> 
     return _Judged((Step(key, verb, "failed", said),), True, failure)
 
 
-def _target(reference: str, world: _World) -> tuple[int | None, bool]:
-    """The number that a model reference stands for now (None: no model), and whether that version exists."""
+def _target(reference: str, world: _World, rolled: Object) -> tuple[int | None, bool]:
+    """The number that a model reference stands for now (None: no model), and whether that version exists.
+
+    Of many versions a Model lists the newest ones only: whether an old one is there, the service says.
+    """
     if not reference:
         return None, True
     name, _, ref = reference.partition(":")
     status = world.objects.get(("Model", name), {}).get("status", {})
     number = int(ref) if ref.isdigit() else status.get("aliases", {}).get(ref or "champion")
-    return number, any(one["number"] == number for one in status.get("versions", ()))
+    listed = status.get("versions", ())
+    unlisted = status.get("count", 0) > len(listed) and rolled.get("reason") != "ModelNotAvailable"
+    return number, unlisted or any(one["number"] == number for one in listed)
 
 
 def _waiting_for_model(key: Key, name: str, rolled: Object) -> _Judged:

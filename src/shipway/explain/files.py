@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shipway.ports import Entry
 
+Listing = Mapping[str, tuple[str, int]]  # name to digest of the content, and bytes
 Pair = tuple[str, str]  # digests of the snapshots before and after
 
 _NAMED = 4  # files in one sentence
@@ -21,24 +22,27 @@ class FileChanges:
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     known: bool = True
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict, hash=False)  # of the changed: before, after
 
     def in_words(self) -> str:
-        """``train.py changed, data.csv is new``."""
+        """``train.py changed from 12 MB to 12.1 MB, data.csv is new``."""
         if not self.known:
             return "the earlier files are not kept any more"
-        told = [f"{name} changed" for name in self.changed]
+        told = [f"{name} changed{_grown(*self.sizes.get(name, (0, 0)))}" for name in self.changed]
         told += [f"{name} is new" for name in self.added]
         told += [f"{name} is gone" for name in self.removed]
         more = f" and {len(told) - _NAMED} more files" if len(told) > _NAMED else ""
         return ", ".join(told[:_NAMED]) + more or "only modes of files differ"
 
 
-def compared(before: Mapping[str, str], after: Mapping[str, str]) -> FileChanges:
-    """From the files of two snapshots, name to digest of the content."""
+def compared(before: Listing, after: Listing) -> FileChanges:
+    """From the files of two snapshots or data sets."""
+    changed = sorted(name for name in before.keys() & after.keys() if before[name] != after[name])
     return FileChanges(
         added=tuple(sorted(after.keys() - before.keys())),
-        changed=tuple(sorted(name for name in before.keys() & after.keys() if before[name] != after[name])),
+        changed=tuple(changed),
         removed=tuple(sorted(before.keys() - after.keys())),
+        sizes={name: (before[name][1], after[name][1]) for name in changed},
     )
 
 
@@ -56,3 +60,21 @@ def pairs_of(entry: Entry) -> Iterator[tuple[str, Pair]]:
     for name, one in sources.items():
         if one.get("from") and one.get("to"):
             yield name, (one["from"], one["to"])
+
+
+def _grown(before: int, after: int) -> str:
+    """`` from 12 MB to 12.1 MB``; in bytes where that would say the same; nothing when the size is the same."""
+    if before == after:
+        return ""
+    words = _size(before), _size(after)
+    old, new = words if words[0] != words[1] else (f"{before:,} B", f"{after:,} B")
+    return f" from {old} to {new}"
+
+
+def _size(count: int) -> str:
+    value = float(count)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"

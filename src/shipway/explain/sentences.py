@@ -182,11 +182,13 @@ def _seconds(data: Mapping[str, Any]) -> str:
 
 
 _TOLD: dict[str, Callable[[Entry], str]] = {
+    "AliasMoved": lambda one: one.message + _by(one),
     "Applied": lambda one: one.message,
     "ChampionMoved": _champion,
     "CacheHit": lambda one: f"nothing ran: {one.message}",
     "Deleted": lambda one: one.message + _by(one),
     "DeleteAsked": lambda one: one.message,
+    "Collected": lambda one: one.message,
     "Forgotten": lambda one: one.message,
     "GateFailed": _gate,
     "GatePassed": _gate,
@@ -195,6 +197,10 @@ _TOLD: dict[str, Callable[[Entry], str]] = {
     "Live": _live,
     "ModelDeleted": lambda one: one.message + _by(one),
     "Programmed": _programmed,
+    "Pulled": lambda one: one.message + _by(one),
+    "Pushed": lambda one: one.message + _by(one),
     "ReplicaRestarted": _restarted,
     "Succeeded": _succeeded,
+    "Trusted": lambda one: one.message + _by(one),
+    "VersionRemoved": lambda one: one.message + _by(one),
 }

@@ -56,7 +56,13 @@ PHRASES: dict[str, str] = {
     "Imported": "imported",
     "ImportDelayed": "the files could not be written yet",
     "ImportFailed": "the files could not become a version",
+    "Pulled": "pulled from a registry",
+    "Pushed": "pushed to a registry",
+    "Signed": "signed",
+    "Trusted": "somebody answers for it",
     "ChampionMoved": "another version is champion",
+    "AliasMoved": "an alias names another version",
+    "VersionRemoved": "a version was removed",
     "ModelDeleted": "deleted with its versions",
     # services and revisions
     "ModelNotAvailable": "the model's version is not there",
@@ -92,6 +98,7 @@ PHRASES: dict[str, str] = {
     # of all
     "Applied": "applied",
     "DeleteAsked": "its deletion was asked for",
+    "Collected": "what nothing needed was deleted",
     "Forgotten": "what was old was removed",
 }
 

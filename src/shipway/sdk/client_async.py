@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, cast, overload
 from urllib.parse import quote, urlencode
 
 from shipway import hub_process, settings
@@ -23,21 +23,33 @@ from shipway.deploy.apply_async import apply_project, bring
 from shipway.deploy.documents import FRAME, OBJECTS
 from shipway.deploy.follow_async import follow
 from shipway.deploy.nouns import Noun
+from shipway.deploy.operation_async import operate
 from shipway.deploy.progress import Show
 from shipway.deploy.requests import checked, url_for
 from shipway.deploy.result import Result, failure_text
+from shipway.deploy.transfers import (
+    destination,
+    local,
+    name_in,
+    push_target,
+    verification,
+    version_of,
+    versions_of,
+)
 from shipway.deploy.world_async import AsyncWorld
 from shipway.errors import NotFound, WorkloadFailed
 from shipway.kinds import Model, ModelJob, ModelService, Object
 from shipway.project import Project, declared, from_objects, read
 from shipway.sdk import waiting
 from shipway.sdk.arguments import Applicable, Kind, data_of, noun_of
+from shipway.sdk.catalog_async import AsyncCatalog
 from shipway.sdk.deployment_async import AsyncDeployment
 from shipway.sdk.inference import body_of, value_of
 from shipway.sdk.notebook import live
 from shipway.sdk.runs_async import metrics_of_job
-from shipway.sdk.values import Change, LogLine, Metrics
+from shipway.sdk.values import Change, Damage, LogLine, Metrics, Version, made
 from shipway.sdk.views import view
+from shipway.transfer import Report, silent
 
 K = TypeVar("K", bound=Object)
 
@@ -45,7 +57,7 @@ _DISPLAY_TIMEOUT = 5.0  # seconds that the card of an object in a notebook waits
 _TICK = 1.0  # seconds of a watch's silence after which a deadline is looked at
 
 
-class AsyncClient:
+class AsyncClient(AsyncCatalog):
     """The hub of this home (``SHIPWAY_HOME``), or one at ``url`` (``http://127.0.0.1:PORT``) with its ``token``.
 
     The home's hub is started when it is needed and none runs; with ``start=False`` it never is. Nothing is sent before
@@ -250,6 +262,86 @@ class AsyncClient:
         hub = await self._connected()
         story: Mapping[str, Any] = await hub.get(f"/v1/why/{noun_of(kind).plural}/{quote(name, safe='')}")
         return story
+
+    # -- versions that move
+
+    async def push(
+        self,
+        version: str,
+        reference: str | None = None,
+        *,
+        also_tag: Sequence[str] = (),
+        plain_http: bool = False,
+        on_progress: Report = silent,
+    ) -> str:
+        """Push ``NAME[:N|ALIAS]`` to a registry; the reference with the digest. Only what is not there travels.
+
+        ``reference`` is ``HOST[:PORT]/REPOSITORY[:TAG]``, by default NAME in ``SHIPWAY_REGISTRY``, tagged with the
+        number. ``plain_http`` for a registry without TLS on another machine. Raises NotFound, UserError,
+        RegistryUnreachable, RegistryRefused, RegistryBroken.
+        """
+        target = push_target(version, reference, settings.read().registry)
+        body = {"reference": target, "alsoTag": list(also_tag), "plainHttp": plain_http}
+        pushed = await operate(await self._connected(), version_of(version, "push"), body, on_progress)
+        return str(pushed["reference"])
+
+    async def pull(
+        self,
+        reference: str,
+        name: str | None = None,
+        *,
+        tags: Sequence[str] = (),
+        trust: bool = False,
+        plain_http: bool = False,
+        on_progress: Report = silent,
+    ) -> Version:
+        """Pull a version: it becomes the next one of ``name`` (default: the last part of the repository).
+
+        It is champion only if the model had none, or with ``tags=["champion"]``. ``trust``: services may load it even
+        if it is a pickle. Raises UserError, Refused for what is no model, RegistryUnreachable, RegistryRefused,
+        RegistryBroken.
+        """
+        body = {"reference": reference, "tags": list(tags), "trust": trust, "plainHttp": plain_http}
+        hub = await self._connected()
+        return made(await operate(hub, versions_of(name or name_in(reference)), body, on_progress))
+
+    async def import_model(
+        self,
+        path: str | Path,
+        name: str,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        description: str = "",
+        trust: bool = False,
+        form: Literal["tar", "tar+zstd", "raw"] = "tar",
+        on_progress: Report = silent,
+    ) -> Version:
+        """Make a version of a folder, a model's file or an MLflow model; it is champion then. The hub reads it itself.
+
+        Nothing is run or unpickled; a pickle needs ``trust``. The same files are the version that they were. Raises
+        UserError, Refused.
+        """
+        options = {"metrics": dict(metrics or {}), "description": description, "trust": trust, "form": form}
+        hub = await self._connected()
+        return made(await operate(hub, versions_of(name), {"path": local(path), **options}, on_progress))
+
+    async def export(
+        self, version: str, to: str | Path, *, force: bool = False, on_progress: Report = silent
+    ) -> Mapping[str, Any]:
+        """Write the files of ``NAME[:N|ALIAS]`` into a new folder, or the version as it is into ``FILE.tar`` (an OCI
+        archive) or ``oci:FOLDER`` (an OCI layout); what was written, as JSON. Raises NotFound, Refused for what is
+        there (without ``force``), UserError."""
+        body = {**destination(str(to)), "force": force}
+        return await operate(await self._connected(), version_of(version, "export"), body, on_progress)
+
+    async def verify(self, version: str, *, plain_http: bool = False, on_progress: Report = silent) -> Sequence[Damage]:
+        """Read every byte of ``NAME[:N|ALIAS]``, or of a registry's reference, again; what is damaged of it.
+
+        Raises NotFound, UserError, and for a registry what :meth:`pull` raises.
+        """
+        path, body = verification(version, plain_http=plain_http)
+        found = await operate(await self._connected(), path, body, on_progress)
+        return [Damage(**one) for one in found["damage"]]
 
     # -- below
 

@@ -67,7 +67,7 @@ def service(one: ModelService, route: Route | None, curl: str) -> str:
 
 
 def model(one: Model, live: Mapping[int, Sequence[str]]) -> str:
-    """A model: a line for each version, newest first. ``live``: version number to the services that serve it."""
+    """A model: a line for each version that is listed, newest first. ``live``: number to the services that serve it."""
     names: dict[int, list[str]] = {}
     for alias, number in one.status.aliases.items():
         names.setdefault(number, []).append(alias)
@@ -84,10 +84,11 @@ def model(one: Model, live: Mapping[int, Sequence[str]]) -> str:
         for version in reversed(one.status.versions)
     ]
     header = ("version", "aliases", "metrics", "gate", "format", "made", "live in")
-    count = len(rows)
-    state = f"{count} version{'' if count == 1 else 's'}"
+    count = one.status.count
+    state = f"{count:,} version{'' if count == 1 else 's'}"
     about = f"<div>{escape(one.spec.description)}</div>" if one.spec.description else ""
-    return _card(one, state, _GOOD if rows else _DIM, about + (_table(header, rows) if rows else ""))
+    more = f"<div>and {count - len(rows):,} older</div>" if count > len(rows) else ""
+    return _card(one, state, _GOOD if rows else _DIM, about + (_table(header, rows) + more if rows else ""))
 
 
 def other(one: Object) -> str:

@@ -7,8 +7,8 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from shipway.client import HubClient
-from shipway.deploy.documents import OBJECTS, Object
-from shipway.deploy.result import version_of
+from shipway.deploy.catalog import split, version_path
+from shipway.deploy.documents import Object
 from shipway.errors import NotFound
 from shipway.sdk.values import Metrics, metrics_of
 
@@ -23,8 +23,7 @@ def _run(hub: HubClient, job: Object) -> str:
     status = job.get("status", {})
     if status.get("cached") and status.get("version"):
         # Its own latest run may be another: one that failed, before the code was what it had been.
-        name = status["version"].partition(":")[0]
         with suppress(NotFound):
-            model = hub.get(f"{OBJECTS}/models/{name}")
-            return str(version_of({("Model", name): model}, status["version"]).get("run", ""))
+            answer = hub.get(version_path(*split(status["version"])))
+            return str(answer["version"]["run"])
     return str((status.get("run") or {}).get("id", ""))

@@ -26,6 +26,40 @@ class Change(Generic[K_co]):
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """A version that was pulled or imported; ``str`` of it is ``digits:3``.
+
+    ``there``: it was here already, with the same files. ``champion``: services of the model serve it now.
+    """
+
+    name: str
+    number: int
+    digest: str
+    format: str
+    size: int  # bytes
+    there: bool
+    champion: bool
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.number}"
+
+
+def made(answer: Mapping[str, Any]) -> Version:
+    """The version that the hub says it made."""
+    same = {key: answer[key] for key in ("name", "digest", "format", "size", "there", "champion")}
+    return Version(number=answer["version"], **same)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A blob that is not what its digest says, or is not there. ``what``: its file, or which kind of blob it is."""
+
+    digest: str
+    what: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """One line that a workload printed. ``stream`` is ``stdout`` or ``stderr``; ``replica`` counts from 0."""
 

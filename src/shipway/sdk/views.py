@@ -64,7 +64,7 @@ class Model(kinds.Model, _Shown):
     """A :class:`shipway.kinds.Model` that shows its versions and where they are live."""
 
     def _told(self) -> tuple[str, ...]:
-        champion, count = self.status.aliases.get(kinds.CHAMPION), len(self.status.versions)
+        champion, count = self.status.aliases.get(kinds.CHAMPION), self.status.count
         return f"{count} version{'' if count == 1 else 's'}", f"champion {self.name}:{champion}" if champion else ""
 
     def _repr_html_(self) -> str:

@@ -9,9 +9,19 @@ from shipway.cli.models.ls import ls
 from shipway.cli.options import read_output
 
 COMMANDS = {
-    "ls": Entry("shipway.cli.models.ls:ls", "List models."),
-    "show": Entry("shipway.cli.models.show:show", "Show the versions of a model; with :N, one with its lineage."),
-    "history": Entry("shipway.cli.models.history:history", "Where and when its versions were live, by whom and why."),
+    "ls": Entry("shipway.cli.models.ls:ls", "List models, or the versions of one."),
+    "show": Entry("shipway.cli.models.show:show", "Show the versions of a model; with :N, all of one."),
+    "diff": Entry("shipway.cli.models.diff:diff", "What differs between two versions."),
+    "tag": Entry("shipway.cli.models.tag:tag", "Let an alias name a version; champion, too."),
+    "rm": Entry("shipway.cli.models.rm:rm", "Remove a version, or a model with all of them."),
+    "push": Entry("shipway.cli.models.push:push", "Send a version to a registry."),
+    "pull": Entry("shipway.cli.models.pull:pull", "Fetch a version from a registry."),
+    "import": Entry("shipway.cli.models.import_:import_", "Make a version of files that are here."),
+    "export": Entry("shipway.cli.models.export:export", "Write a version's files, or an OCI layout, elsewhere."),
+    "verify": Entry("shipway.cli.models.verify:verify", "Read every byte of a version again."),
+    "sign": Entry("shipway.cli.models.sign:sign", "Sign a version with a private key."),
+    "keygen": Entry("shipway.cli.models.keygen:keygen", "Make a key pair to sign versions with."),
+    "history": Entry("shipway.cli.models.history:history", "Which versions were live or champion, when and why."),
     "optimize": Entry("shipway.cli.models.optimize:optimize", "Make a faster form that gives the same answers."),
 }
 

@@ -1,71 +1,82 @@
-"""``shipway models show``: the versions of a model; with a number, one with its lineage and the ledger."""
+"""``shipway models show``: the versions of a model; with a number or alias, one with all that is known of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
 from shipway.cli.hubs import connect
+from shipway.cli.models.ls import LIMIT, versions
+from shipway.cli.models.reference import VERSION
 from shipway.cli.options import read_output
 from shipway.cli.output import aligned, emit
-from shipway.cli.tables import age, size
-from shipway.deploy.documents import OBJECTS, numbers
+from shipway.cli.tables import size
+from shipway.deploy.catalog import SIGNATURE, version_path
+from shipway.deploy.documents import numbers
 
-_SIGNATURE = (("takes", "inputs"), ("gives", "outputs"))
+_TENSORS = (("takes", "inputs"), ("gives", "outputs"))
+_TOLD_ELSEWHERE = frozenset({"gate", "gateReason", "metrics", "components", "createdAt", "origin"})
+
+_Rows = Iterator[tuple[str, str]]
 
 
 @click.command()
-@click.argument("reference", metavar="NAME[:N]")
+@click.argument("reference", metavar="NAME[:N|ALIAS]", type=VERSION)
+@click.option("--limit", type=click.IntRange(min=0), default=LIMIT, show_default=True, help="Versions; 0 is all.")
 @read_output
-def show(reference: str, output: str) -> None:
-    """Show the versions of a model; with :N (a number or an alias), one with its lineage."""
+def show(reference: str, limit: int, output: str) -> None:
+    """Show the versions of a model; with :N (a number or an alias), one with its lineage, files and ledger."""
     name, _, ref = reference.partition(":")
-    model = connect().get(f"{OBJECTS}/models/{name}")
     if not ref:
-        emit(model, output, _versions(model, datetime.now(UTC)))
+        versions(name, limit, None, output)
         return
-    detail = connect().get(f"/v1/models/{name}/versions/{ref}")
+    detail = connect().get(version_path(name, ref))
     emit(detail, output, _detail(name, detail))
 
 
-def _versions(model: Mapping[str, Any], now: datetime) -> str:
-    status = model.get("status", {})
-    names: dict[int, list[str]] = {}
-    for alias, number in status.get("aliases", {}).items():
-        names.setdefault(number, []).append(alias)
-    rows = [
-        (
-            f"{model['metadata']['name']}:{one['number']}",
-            ", ".join(names.get(one["number"], ())) or "-",
-            one["format"],
-            size(one["size"]),
-            numbers(one.get("metrics", {})) or "-",
-            one.get("gate", "none"),
-            age(one["createdAt"], now),
-        )
-        for one in reversed(status.get("versions", ()))
-    ]
-    return aligned([("VERSION", "ALIASES", "FORMAT", "SIZE", "METRICS", "GATE", "AGE"), *rows])
-
-
 def _detail(name: str, detail: Mapping[str, Any]) -> str:
-    version, lineage = detail["version"], detail.get("lineage", {})
-    rows = [("version", f"{name}:{version['number']}"), ("digest", version["digest"]), ("format", version["format"])]
-    rows += [("size", size(version["size"])), ("metrics", numbers(version.get("metrics", {})) or "-")]
-    rows += [("gate", ": ".join(filter(None, [version.get("gate", "none"), version.get("gateReason", "")])))]
+    parts = [aligned([*_facts(name, detail), *_manifests(detail), *_lineage(detail["lineage"])])]
+    files = detail["contents"]["files"]
+    if files:
+        rows = [(one["name"], size(one["size"]), one["layer"]) for one in files]
+        parts.append("files\n" + aligned([("NAME", "SIZE", "LAYER"), *rows]))
+    if detail["ledger"]:
+        parts.append(
+            "ledger\n" + "\n".join(f"{one['at']}  {one['reason']}: {one['message']}" for one in detail["ledger"])
+        )
+    return "\n\n".join(parts)
+
+
+def _facts(name: str, detail: Mapping[str, Any]) -> _Rows:
+    version, signatures = detail["version"], [one for one in detail["referrers"] if one["type"] == SIGNATURE]
+    yield "version", f"{name}:{version['number']}"
+    yield "aliases", ", ".join(detail["aliases"]) or "-"
+    yield "live in", ", ".join(detail["live"]) or "-"
+    yield "digest", version["digest"]
+    yield "format", version["format"]
+    yield "size", size(version["size"])
+    yield "origin", f"{version['origin']}{', trusted' if version.get('trusted') else ''}"
+    yield "made", version["createdAt"]
+    yield "metrics", numbers(version.get("metrics", {})) or "-"
+    yield "gate", ": ".join(filter(None, [version.get("gate", "none"), version.get("gateReason", "")]))
     signature = version.get("signature") or {}
-    rows += [(word, _tensors(signature[key])) for word, key in _SIGNATURE if signature.get(key)]
-    rows += [
-        (key, _short(value))
-        for key, value in sorted(lineage.items())
-        if value and key not in {*dict(rows), "gateReason", "components"}
-    ]
-    rows += [(f"  {key}", str(value)) for key, value in sorted(lineage.get("components", {}).items())]
-    ledger = [f"{entry['at']}  {entry['reason']}: {entry['message']}" for entry in detail.get("ledger", ())]
-    return aligned(rows) + ("\n\nledger\n" + "\n".join(ledger) if ledger else "")
+    yield from ((word, _tensors(signature[key])) for word, key in _TENSORS if signature.get(key))
+    yield "pushed", ", ".join(version.get("pushed", ())) or "-"
+    yield "signatures", str(len(signatures)) if signatures else "-"
+
+
+def _manifests(detail: Mapping[str, Any]) -> _Rows:
+    made_of = detail["contents"]
+    if made_of["modelpack"] != made_of["digest"]:
+        yield "modelpack", made_of["modelpack"]
+    yield from ((f"image {platform}", digest) for platform, digest in made_of["images"].items())
+
+
+def _lineage(lineage: Mapping[str, Any]) -> _Rows:
+    yield from ((key, _short(one)) for key, one in sorted(lineage.items()) if one and key not in _TOLD_ELSEWHERE)
+    yield from ((f"  {key}", str(value)) for key, value in sorted(lineage.get("components", {}).items()))
 
 
 def _tensors(tensors: Sequence[Mapping[str, Any]]) -> str:

@@ -174,6 +174,11 @@ class LocalCluster:
         keepers = tuple(self._keepers.values())
         return {str(keeper.interpreter) for keeper in keepers if keeper.interpreter is not None}
 
+    def artifacts(self) -> set[str]:
+        """Digests of what workloads that have not ended need on their disk. Any thread may ask."""
+        keepers = tuple(self._keepers.values())
+        return {one for keeper in keepers if not keeper.done for one in keeper.workload.artifacts}
+
     async def close(self) -> None:
         """See the port."""
         await asyncio.gather(*(keeper.stop_watching() for keeper in self._keepers.values()))

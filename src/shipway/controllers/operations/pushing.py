@@ -1,0 +1,53 @@
+"""Push: a version of the layout goes to a registry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from shipway.controllers.operations.parts import Parts
+from shipway.controllers.operations.requests import PushRequest
+from shipway.errors import UserError
+from shipway.oci.reference import Reference
+from shipway.transfer import Report
+
+
+async def push(parts: Parts, name: str, ref: str, asked: PushRequest, by: str, report: Report) -> Mapping[str, Any]:
+    """Send what the registry does not have; a tag is written when all that it needs is there.
+
+    Raises NotFound, UserError for a reference that is none, and what :class:`Registry` raises.
+    """
+    version, descriptor = await parts.version(name, ref)
+    targets = targets_of(asked, version.number)
+    with parts.layout.lease(f"push {name}:{version.number}") as lease:
+        lease.hold(descriptor.digest)  # somebody may remove the version meanwhile
+        async with parts.registry(asked.plain_http) as registry:
+            for target in targets:
+                await registry.push(parts.layout, descriptor, target, report, referrers=asked.referrers)
+    pinned = str(targets[0].pinned(descriptor.digest))
+    await asyncio.to_thread(parts.versions.mark_pushed, name, version.number, pinned)
+    told = {"version": version.number, "digest": descriptor.digest, "reference": pinned, "by": by}
+    message = f"{name}:{version.number} was pushed to {pinned}"
+    parts.recorder.ledger(f"Model/{name}", "Pushed", message, told)
+    await parts.show(name, "the newest version that passed its gate", by)
+    return {
+        "name": name,
+        "version": version.number,
+        "digest": descriptor.digest,
+        "reference": pinned,
+        "tags": [one.tag for one in targets],
+    }
+
+
+def targets_of(asked: PushRequest, number: int) -> tuple[Reference, ...]:
+    """The references that are to name the version: the one asked for, by default tagged with the number, and those
+    with its further tags. Raises UserError."""
+    reference = Reference.parse(asked.reference)
+    if reference.digest is not None:
+        raise UserError(
+            f"{reference} names a digest: what is pushed has its own", next_step="Leave out what begins with @."
+        )
+    first = reference if reference.tag is not None else reference.tagged(str(number))
+    more = (first.tagged(one) for one in asked.also_tag)
+    return tuple(dict.fromkeys((first, *more)))
