@@ -163,7 +163,7 @@ def compose(where: Settings) -> Hub:
         transfers=Transfers(parts),
         signatures=Signatures(parts),
         collecting=Collecting(objects, layout, Cached(where.cache), cluster.artifacts, recorder, clock),
-        data=DataTransfers(data, layout, parts.registry),
+        data=DataTransfers(data, layout, parts.registry, recorder),
         shutdown=stop.set,
         hub={"version": __version__, "pid": os.getpid(), "home": str(where.home)},
         uploads=where.cache,

@@ -171,8 +171,11 @@ def _spawn(settings: Settings, argv: Sequence[str]) -> subprocess.Popen[bytes]:
     variables = [f"SHIPWAY_HOME={settings.home}"]
     if settings.gateway_port is not None:
         variables.append(f"SHIPWAY_GATEWAY_PORT={settings.gateway_port}")
-    if settings.encryption_key is not None:  # absolute, as the hub's working directory is another
+    # Both absolute, as the hub's working directory is another.
+    if settings.encryption_key is not None:
         variables.append(f"SHIPWAY_ENCRYPTION_KEY_FILE={settings.encryption_key}")
+    if settings.docker_config is not None:
+        variables.append(f"DOCKER_CONFIG={settings.docker_config.parent}")
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.hub_failure.unlink(missing_ok=True)  # an earlier hub's: ours may end before it can write its own

@@ -41,9 +41,10 @@ TOKEN = "s3cret"
 GATEWAY = {"url": "http://127.0.0.1:8080", "live": True, "reason": "Programmed", "message": "", "restarts": 0}
 
 
-def _data(layout: Layout) -> DataTransfers:
+def _data(layout: Layout, recorder: Recorder) -> DataTransfers:
     sets = DataSets(layout, FakeClock(), ObjectStores(Access({}, lambda name: {})))
-    return DataTransfers(sets, layout, lambda plain_http: Registry(DockerCredentials(None), plain_http=plain_http))
+    registry = lambda plain_http: Registry(DockerCredentials(None), plain_http=plain_http)  # noqa: E731
+    return DataTransfers(sets, layout, registry, recorder)
 
 
 class FakeArtifacts:
@@ -162,7 +163,7 @@ class Hub:
             down=self._down,
             stories=Stories(self.store, self.journal, snapshots.files, FakeClock()),
             transfers=self.transfers,
-            data=_data(layout),
+            data=_data(layout, Recorder(self.journal, FakeClock())),
             collecting=Collecting(
                 self.store,
                 layout,

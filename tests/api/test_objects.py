@@ -39,6 +39,22 @@ def test_apply_creates_configures_and_leaves_alone(hub: Hub) -> None:
     assert hub.client.get(f"{ROOT}/modeljobs/other") == result["object"]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"data": "raw:1"}, r"spec\.inputs\.train\.digest: is missing: .* GET /v1/data/raw/versions/1"),
+        ({"data": "raw"}, "/v1/data/raw/versions/latest"),
+        ("rows.csv", r"spec\.inputs\.train\.digest: is missing: the client takes a snapshot of rows\.csv"),
+    ],
+)
+def test_an_input_that_nobody_has_pinned_is_refused(hub: Hub, wrong: Any, told: str) -> None:
+    unpinned = job(inputs={"train": wrong})
+    with pytest.raises(InvalidObject, match=told):
+        apply(hub, unpinned)
+    with pytest.raises(InvalidObject, match=told):
+        hub.client.put(f"{ROOT}/modeljobs/train", unpinned)
+
+
 def test_apply_keeps_what_others_wrote(hub: Hub) -> None:
     apply(hub, {**job(), "metadata": {"name": "train", "annotations": {"mine": "1"}, "labels": {"old": "1"}}})
     stored = hub.store.get("ModelJob", "train")

@@ -56,7 +56,7 @@ def test_push_without_a_place_asks_for_one(shipway: Shipway, hub: FakeHub, monke
 def test_pull_is_called_as_the_repository(shipway: Shipway, hub: FakeHub) -> None:
     hub.routes[VERSIONS] = answer({**MADE, "there": False, "champion": True}, layer())
     ended = shipway("models", "pull", "r.example/team/digits:2", "--tag", "champion")
-    assert ended.out == f"digits:2: onnx, 2 MB, {DIGEST}, champion now\n"
+    assert ended.out == f"digits:2: onnx, 2 MB, {DIGEST}, champion\n"
     assert ended.err == "model.onnx: 2 MB\n"
     sent = hub.sent(VERSIONS)[0]
     assert (sent["reference"], sent["tags"], sent["trust"]) == ("r.example/team/digits:2", ["champion"], False)
@@ -66,6 +66,15 @@ def test_pull_says_which_version_it_is_already(shipway: Shipway, hub: FakeHub) -
     hub.routes[VERSIONS] = answer({**MADE, "there": True, "champion": False})
     ended = shipway("models", "pull", "r.example/other:2", "--as", "digits")
     assert ended.out == f"digits:2 is there already: the same files, {DIGEST}\n"
+
+
+def test_import_of_the_same_files_says_what_became_of_what_was_said(
+    shipway: Shipway, hub: FakeHub, tmp_path: Path
+) -> None:
+    hub.routes[VERSIONS] = answer({**MADE, "there": True, "champion": True})
+    ended = shipway("models", "import", tmp_path, "digits", "--metric", "accuracy=1", "--trust")
+    assert ended.out == f"digits:2 is there already: the same files, {DIGEST}, champion, trusted\n"
+    assert ended.err == "--metric and --description were not taken: what is said of a version never changes\n"
 
 
 def test_import_sends_the_absolute_path_and_what_is_said_of_it(

@@ -196,6 +196,11 @@ def test_events_followed(hub: FakeHub, shipway: Shipway) -> None:
     assert shipway("events", "-f", "-o", "yaml").out.count("---\n") == 2, "one document each"
 
 
+def test_events_of_a_data_set_which_is_no_kind(hub: FakeHub, shipway: Shipway) -> None:
+    hub.routes["GET /v1/journal"] = {"entries": [{**ENTRY, "type": "ledger", "subject": "Data/raw"}]}
+    assert "  Data/raw  " in shipway("events", "--for", "data/raw").out
+
+
 def test_events_of_no_kind(hub: FakeHub, shipway: Shipway) -> None:
     told = shipway("events", "--for", "digits")
     assert (told.code, "--for job/digits" in told.err) == (2, True)

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from shipway.controllers.model import ModelController
+from shipway.controllers.recorder import Recorder
 from shipway.errors import NotFound, Refused, UserError
-from shipway.kinds import ModelService, ModelServiceSpec
+from shipway.kinds import Model, ModelService, ModelServiceSpec
 from shipway.models import Lineage
 from shipway.ports import Entry
+from shipway.testing.store import FakeStore
 from tests.controllers.world import World, play
 
 ADA = "ada (shipway models)"
@@ -251,5 +254,32 @@ def test_a_verdict_outlives_a_lost_store(tmp_path: Path) -> None:
         assert (judged.gate, judged.gate_reason) == ("failed", "accuracy 0.9 is below the minimum 0.99")
         assert world.versions.lineage("digits", 1).gate == "none", "what was packed stays as it was packed"
         assert world.model_now().status.versions[0].gate == "failed"
+
+    play(tmp_path, scene)
+
+
+def test_names_outlive_a_lost_store(tmp_path: Path) -> None:
+    """Else who went back to an old champion by hand would have the new one again."""
+
+    async def scene(world: World) -> None:
+        published(world, 3)
+        world.models.mirror_all()
+        await world.settle()
+        await world.curator.tag("digits", "1", "champion", by=ADA)
+        await world.curator.tag("digits", "2", "prod", by=ADA)
+        await world.settle()
+        assert dict(world.versions.aliases("digits")) == {"champion": 1, "prod": 2}
+        recorder, store = Recorder(world.journal, world.clock), FakeStore(world.clock.now)
+        found = ModelController(store, world.clock, world.versions, world.models.artifacts, recorder)
+        found.mirror_all()
+        await found.reconcile("digits")
+        model = found.store.get("Model", "digits")
+        assert isinstance(model, Model)
+        assert model.status.aliases == {"champion": 1, "prod": 2, "latest": 3}
+        await world.curator.untag("digits", "prod", by=ADA)
+        await world.settle()
+        assert dict(world.versions.aliases("digits")) == {"champion": 1}
+        world.versions.remove("digits")
+        assert dict(world.versions.aliases("digits")) == {}
 
     play(tmp_path, scene)

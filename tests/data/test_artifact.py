@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from shipway.data import ARTIFACT_TYPE, DataSets, Remote, artifact, is_data, labels
+from shipway.data import ARTIFACT_TYPE, DataSets, Remote, artifact, is_data
 from shipway.data.artifact import SUMMARY, opened, read_files
 from shipway.data.files import LIST_TYPE
 from shipway.errors import Corrupt
-from shipway.oci import EMPTY_CONFIG, Descriptor, Index, Layout, Manifest
+from shipway.oci import EMPTY_CONFIG, Descriptor, Index, Layout
 from shipway.oci.manifest import INDEX_TYPE, MANIFEST_TYPE
 from shipway.oci.sweep import Marks, sweep
 from tests.data.material import noise
@@ -56,7 +56,7 @@ def test_too_many_layers_become_an_index(
     assert entry.media_type == INDEX_TYPE
     assert is_data(entry)
     assert len(layout.read_index(entry).manifests) > 2
-    assert labels(layout, entry.digest) == {"residency": "eu"}
+    assert sets.resolve("raw").labels == {"residency": "eu"}
     sets.write(entry, tmp_path / "out")
     assert (tmp_path / "out" / "one.bin").read_bytes() == noise(7 * MB)
 
@@ -72,12 +72,6 @@ def test_the_collection_of_garbage_keeps_all_of_it(
     assert len(gone.blobs) == 1
     sets.write(sets.descriptor("raw"), tmp_path / "out")
     assert (tmp_path / "out" / "two.bin").read_bytes() == noise(3 * MB, "two")
-
-
-def test_labels_of_what_is_no_data_set(layout: Layout) -> None:
-    other = layout.put_manifest(Manifest(EMPTY_CONFIG, ()), tag="digits:1")
-    assert labels(layout, other.digest) == {}
-    assert labels(layout, "sha256:" + "0" * 64) == {}
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def key(prefix: str, name: str) -> str:
 def test_a_prefix_is_pinned_and_fetched(sets: DataSets, layout: Layout, prefix: str, tmp_path: Path) -> None:
     told: list[Progress] = []
     version, _ = sets.add("raw", Remote(prefix, secret="right"), {"residency": "eu"}, told.append, copy=False)
-    assert (version.files, version.size, version.remote) == (3, 14 * MB, Remote(prefix, secret="right"))
+    assert (version.files, version.size, version.remote) == (3, 14 * MB, Remote(f"{prefix}/", secret="right"))
     assert told[-1].done == 14 * MB
     files = {one.name: one for one in sets.files("raw")}
     assert {name: one.digest for name, one in files.items()} == {
@@ -69,6 +69,7 @@ def test_a_prefix_is_pinned_and_fetched(sets: DataSets, layout: Layout, prefix: 
     assert (tmp_path / "out" / "a.csv").read_bytes() == A
     assert (tmp_path / "out" / "deep" / "b.csv").read_bytes() == B
     assert sets.add("raw", Remote(prefix, secret="right"), {"residency": "eu"}, copy=False)[1] is False
+    assert sets.add("raw", Remote(f"{prefix}/", secret="right"), {"residency": "eu"}, copy=False)[1] is False
 
 
 def test_a_copy_is_what_a_folder_with_these_files_is(sets: DataSets, prefix: str, tmp_path: Path) -> None:

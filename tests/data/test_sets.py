@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from obstore.exceptions import GenericError
 
-from shipway.data import DataSets, FileChange, Remote
-from shipway.errors import Conflict, Corrupt, NotFound, Refused, UserError
+from shipway.data import DataSets, FileChange, Remote, stores
+from shipway.errors import Conflict, Corrupt, EnvironmentFault, NotFound, Refused, ShipwayError, UserError
 from shipway.oci import EMPTY_CONFIG, Digest, Layout, Manifest
 from shipway.transfer import Progress
 from tests.data.material import noise
@@ -139,9 +140,9 @@ def test_nothing_is_no_data_set(sets: DataSets, tmp_path: Path) -> None:
 def test_numbers_never_come_again(sets: DataSets, folder: Path) -> None:
     sets.add("raw", folder, {})
     sets.add("raw", folder, {"a": "b"})
-    assert sets.remove("raw:2") == ("raw:2",)
+    assert [one.number for one in sets.remove("raw:2")] == [2]
     assert sets.add("raw", folder, {"a": "c"})[0].number == 3
-    assert sets.remove("raw") == ("raw:1", "raw:3")
+    assert [one.number for one in sets.remove("raw")] == [1, 3]
     assert sets.latest() == ()
     assert sets.add("raw", folder, {})[0].number == 4
 
@@ -223,9 +224,26 @@ def test_a_write_that_was_broken_off_goes_on(sets: DataSets, folder: Path, tmp_p
     sets.add("raw", folder, {})
     sets.write(sets.descriptor("raw"), out)
     (out / "deep" / "b.csv").unlink()
-    (out / ".shipway-part-a.csv").write_text("of a killed one")
+    (out / ".shipway-part").write_text("of a killed one")
     assert sets.write(sets.descriptor("raw"), out) == 2
     assert files(folder).items() <= files(out).items()
+
+
+def test_two_do_not_write_to_one_folder(sets: DataSets, folder: Path, tmp_path: Path) -> None:
+    sets.add("raw", folder, {})
+
+    def second(progress: Progress) -> None:
+        with pytest.raises(Conflict, match="somebody else writes files to"):
+            sets.write(sets.descriptor("raw"), tmp_path / "out")
+
+    sets.write(sets.descriptor("raw"), tmp_path / "out", second)
+    assert files(tmp_path / "out") == files(folder)
+
+
+def test_what_a_killed_pull_left_is_no_file_of_a_data_set(sets: DataSets, folder: Path) -> None:
+    (folder / "deep" / ".shipway-part").write_text("half")
+    with pytest.raises(UserError, match=r"deep/\.shipway-part is what a pull that was killed left behind"):
+        sets.add("raw", folder, {})
 
 
 def test_nothing_of_the_users_is_written_over(sets: DataSets, folder: Path, tmp_path: Path) -> None:
@@ -279,7 +297,8 @@ def test_parts_of_large_files_are_put_together(sets: DataSets, tmp_path: Path) -
 def test_a_uri_is_pinned_and_not_kept(sets: DataSets, layout: Layout, folder: Path, tmp_path: Path) -> None:
     (folder / "large").write_bytes(noise(2 * MB))
     version, _ = sets.add("raw", Remote(folder.as_uri()), {}, copy=False)
-    assert version.remote == Remote(folder.as_uri())
+    assert version.remote == Remote(f"{folder.as_uri()}/")
+    assert sets.add("raw", Remote(f"{folder.as_uri()}/"), {}, copy=False) == (version, False)
     assert blobs(layout) < 10_000
     sets.write(sets.descriptor("raw"), tmp_path / "out")
     assert files(tmp_path / "out") == files(folder)
@@ -325,6 +344,27 @@ def test_what_is_no_uri(sets: DataSets, uri: str, told: str) -> None:
 def test_http_is_for_this_machine_only(sets: DataSets) -> None:
     with pytest.raises(Refused, match=r"http://example\.com is not encrypted"):
         sets.add("raw", Remote("s3://bucket/x", "http://example.com"), {}, copy=False)
+
+
+@pytest.mark.parametrize("endpoint", ["https://u:hunter2@store.example", "https://store.example/?sig=hunter2"])
+def test_an_endpoint_with_a_password_is_refused(sets: DataSets, endpoint: str) -> None:
+    with pytest.raises(UserError, match="the endpoint of s3://bucket/x has more in it") as caught:
+        sets.add("raw", Remote("s3://bucket/x", endpoint), {}, copy=False)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "error", "shown"),
+    [
+        ("GET https://a.example/c/x?sv=1&sig=hunter2 - 500", EnvironmentFault, "GET https://a.example/c/x - 500"),
+        ("the key hunter2 is unknown", EnvironmentFault, r"the key \*\*\* is unknown"),
+        ("Error performing PUT http://169.254.169.254/latest/api/token", Refused, "there are no credentials for it"),
+    ],
+)
+def test_an_error_of_a_store_has_no_secret_in_it(told: str, error: type[ShipwayError], shown: str) -> None:
+    with pytest.raises(error, match=shown) as caught, stores._told("s3://bucket/x", ["hunter2"]):
+        raise GenericError(told)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_link_that_leaves_the_folder_is_refused_as_in_snapshots(sets: DataSets, folder: Path) -> None:

@@ -25,6 +25,11 @@ def test_a_version_is_a_path(version: str, path: str) -> None:
     assert transfers.version_of(version, "push") == path
 
 
+def test_what_names_no_model_is_no_path() -> None:
+    with pytest.raises(UserError, match="names no version"):
+        transfers.version_of(":3", "push")
+
+
 def test_the_champion_is_what_kinds_call_it() -> None:
     assert transfers.CHAMPION == CHAMPION
 
@@ -46,6 +51,13 @@ def test_a_pulled_version_is_called_as_its_repository(reference: str) -> None:
 
 def test_what_no_model_can_be_called_is_near_it() -> None:
     assert transfers.name_in("r.example/team/big_model.v2:1") == "big-model-v2"
+
+
+@pytest.mark.parametrize("reference", ["r.example/3d:1", "r.example/", ""])
+def test_where_no_name_can_be_made_one_is_asked_for(reference: str) -> None:
+    with pytest.raises(UserError) as error:
+        transfers.name_in(reference)
+    assert "--as NAME" in error.value.next_step
 
 
 def test_an_export_goes_to_files_an_archive_or_a_layout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ class Handler(BaseHTTPRequestHandler):
                 "gateway": {"url": f"http://127.0.0.1:{os.environ.get('SHIPWAY_GATEWAY_PORT', '8100')}"},
                 "home": os.environ["SHIPWAY_HOME"],
                 "cwd": str(Path.cwd()),
+                "docker": os.environ.get("DOCKER_CONFIG"),
                 "session": os.getsid(0),
                 "descriptors": {name: str(Path(f"/proc/self/fd/{name}").resolve()) for name in ("0", "1", "2")},
                 "inherited": [one.name for one in Path("/proc/self/fd").iterdir() if _is_foreign(one)],

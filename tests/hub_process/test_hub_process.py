@@ -78,11 +78,13 @@ def test_a_hub_is_started_found_and_stopped(settings: Settings) -> None:
 
 @pytest.mark.slow
 def test_it_shares_nothing_with_who_started_it(settings: Settings) -> None:
+    settings = replace(settings, docker_config=Path("/there/config.json"))
     health = hub_process.ensure(settings, argv=_argv(settings), version="1.0")
     log = str(settings.hub_log)
     assert health["descriptors"] == {"0": "/dev/null", "1": log, "2": log}
     assert health["session"] == health["pid"]
     assert health["cwd"] == "/"
+    assert health["docker"] == "/there", "not as it was written: the working directory is another"
     assert health["home"] == str(settings.home)
     assert "fake hub starts" in settings.hub_log.read_text()
     assert (_mode(settings.hub_log), _mode(settings.home)) == (0o600, 0o700)

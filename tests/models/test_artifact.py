@@ -22,6 +22,7 @@ from shipway.errors import Corrupt, NotFound, Refused, ShipwayError
 from shipway.kinds import ModelVersion
 from shipway.models import Lineage, Materials, Versions, artifact, entries, modelpack
 from shipway.oci import Descriptor, Index, Layout, Manifest
+from shipway.oci.pushed import PUSHED
 from shipway.testing.clock import FakeClock
 
 Output = Callable[..., Path]
@@ -267,7 +268,7 @@ def test_pulled_twice_is_one_version(pulled: tuple[Versions, ModelVersion], layo
 
 
 def test_what_comes_with_a_descriptor_grants_nothing(versions: Versions, layout: Layout) -> None:
-    claims = {entries.ORIGIN: "job", entries.TRUSTED: "root", entries.GATE: "{}", entries.PUSHED: '["x"]'}
+    claims = {entries.ORIGIN: "job", entries.TRUSTED: "root", entries.GATE: "{}", PUSHED: '["x"]'}
     descriptor = _foreign(layout, {}, _layer(layout, ".tar", {"m.pkl": b"\x80"}))
     made = versions.adopt("digits", descriptor.annotated(claims), REFERENCE)
     assert (made.origin, made.trusted, made.pushed) == ("pulled", False, (REFERENCE,))

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from shipway.errors import Corrupt, EnvironmentFault, Refused
-from shipway.oci import Descriptor, Digest, Fetch, Layout, Lease
+from shipway.oci import Descriptor, Digest, Fetch, Layout, Lease, fetching
 from shipway.oci.encrypted import Encrypted
 
 MEGABYTE = 1 << 20
@@ -161,6 +162,86 @@ def test_a_line_that_was_cut_is_not_believed(layout: Layout, lease: Lease) -> No
         file.write(f"{MEGABYTE} 99999999999\n{2 * MEGABYTE} {3 * MEGABYTE}")
     with begun(layout, lease) as fetch:
         assert fetch.kept in (MEGABYTE, 2 * MEGABYTE)  # the last line may be whole but for its end
+
+
+def test_a_list_of_something_else_is_not_believed(layout: Layout, lease: Lease) -> None:
+    with begun(layout, lease) as fetch:
+        fetch.write(CONTENT[:MEGABYTE], 0)
+    (layout.partials / f"{BLOB.digest.hex}.ranges").write_bytes(b"\xff\xfe\n0 " + b"9" * 5000 + b"\n0 77\n")
+    with begun(layout, lease) as fetch:
+        assert fetch.kept == 77
+
+
+def test_who_ends_does_not_wait_for_the_digest(layout: Layout, lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun_, go_on = threading.Event(), threading.Event()
+    ready = Fetch._ready
+
+    def slow(self: Fetch) -> int:
+        begun_.set()
+        go_on.wait()
+        return ready(self)
+
+    monkeypatch.setattr(fetching, "CHUNK", 1000)
+    fetch = begun(layout, lease)
+    monkeypatch.setattr(Fetch, "_ready", slow)
+    fetch.write(CONTENT, 0)
+    begun_.wait()
+    ending = threading.Thread(target=fetch.close)
+    ending.start()
+    while not fetch._closing:
+        time.sleep(0.001)
+    go_on.set()
+    ending.join()
+    assert fetch._hashed <= 1000, "one piece at most was under way"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of open files")
+def test_what_cannot_begin_leaves_nothing_open(layout: Layout, lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    lease.hold(BLOB.digest)
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "ftruncate", full)
+        with pytest.raises(EnvironmentFault, match="No space left"):
+            layout.fetch(BLOB, lease)
+    assert len(os.listdir("/proc/self/fd")) == len(before)  # noqa: PTH208
+
+
+def test_a_sweep_leaves_alone_what_has_just_become_a_blob(
+    layout: Layout, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = begun(layout, lease)
+    fetch.write(CONTENT, 0)
+    real = os.open
+    done: list[object] = []
+
+    def opening(path: str | Path, *arguments: int) -> int:
+        if not done and str(path) == str(layout.partials / BLOB.digest.hex):
+            done.append(path)
+            if when == "before":
+                finished()
+                return real(path, *arguments)
+            file = real(path, *arguments)
+            finished()
+            (layout.partials / BLOB.digest.hex).write_text("another's")
+            return file
+        return real(path, *arguments)
+
+    def finished() -> None:
+        fetch.finish()
+        fetch.close()
+
+    when = "before"
+    monkeypatch.setattr(os, "open", opening)
+    assert fetching.sweep(layout.partials, ()) == {}
+    layout.blobs.remove(BLOB.digest)
+    fetch = begun(layout, lease)
+    fetch.write(CONTENT, 0)
+    when, done[:] = "after", []
+    assert fetching.sweep(layout.partials, ()) == {}
+    assert (layout.partials / BLOB.digest.hex).read_text() == "another's"
 
 
 _KILLED = """

@@ -63,7 +63,7 @@ def test_skopeo_reads_our_index_and_all_that_is_in_it(ours: Layout, tmp_path: Pa
 
 def test_what_skopeo_writes_into_our_layout_is_seen_and_ours_stays(ours: Layout, tmp_path: Path) -> None:
     kept = index(ours, "digits-1")
-    ours.annotate("digits-1", "dev.shipway.pushed", "[]")
+    ours.tag(ours.resolve("digits-1").annotated({"dev.shipway.pushed": "[]"}), "digits-1")
     signed = ours.attach(Manifest(EMPTY_CONFIG, (), "sig", subject=kept))
     theirs = Layout(tmp_path / "theirs")
     theirs.put_blob(EMPTY_CONFIG_BYTES)

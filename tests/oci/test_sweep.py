@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Collection, Set
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ from shipway.oci import (
     Manifest,
     leases,
 )
-from shipway.oci.manifest import INDEX_TYPE
+from shipway.oci import sweep as sweeping
+from shipway.oci.index import REF_NAME
+from shipway.oci.manifest import INDEX_TYPE, LARGEST_MANIFEST
 from shipway.oci.sweep import Garbage, Marks, garbage, sweep
 
 
@@ -92,6 +95,44 @@ def test_a_layer_of_json_is_read_to_its_end(layout: Layout) -> None:
     layout.put_manifest(Manifest(EMPTY_CONFIG, (layer,)), "a:1")
     collected(layout)
     assert far.digest in there(layout)
+
+
+def test_what_is_larger_than_any_manifest_is_content(layout: Layout) -> None:
+    far = layout.put_blob(b"far")
+    layer = layout.put_blob(b'{"' + b"x" * LARGEST_MANIFEST + f'": "{far.digest}"}}'.encode())
+    layout.put_manifest(Manifest(EMPTY_CONFIG, (layer,)), "a:1")
+    assert set(collected(layout).blobs) == {far.digest}
+
+
+def test_writers_do_not_wait_for_a_look_at_everything(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    class Watched(Marks):
+        def reachable(self, index: Index, held: Collection[Digest] = ()) -> Set[Digest]:
+            looks.append(index)
+            return super().reachable(index, held)
+
+    monkeypatch.setattr(sweeping, "_AT_ONCE", 1)
+    for number in range(5):
+        version(layout, b"%d" % number, f"a:{number}")
+        layout.untag(f"a:{number}")
+    assert len(sweep(layout, Watched(layout.blobs)).blobs) == 11
+    assert len(looks) == 2, "of the lists and of the blobs; none while the index and the leases stay as they are"
+
+
+def test_what_is_tagged_between_two_batches_stays(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "_AT_ONCE", 1)
+    lost = [version(layout, b"%d" % number) for number in range(5)]
+    saved, remove = max(lost, key=lambda one: one.digest), layout.blobs.remove
+
+    def removing(digest: Digest) -> None:
+        remove(digest)
+        entry = saved.annotated({REF_NAME: "saved:1"})
+        (layout.root / "index.json").write_bytes(Index((entry,)).to_bytes())  # another program, without a lock
+
+    monkeypatch.setattr(layout.blobs, "remove", removing)
+    sweep(layout, Marks(layout.blobs))
+    assert saved.digest in there(layout)
 
 
 def test_nobody_can_call_anothers_manifest_a_leaf(layout: Layout) -> None:

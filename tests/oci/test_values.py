@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from shipway.errors import UserError
 from shipway.oci import EMPTY_CONFIG, EMPTY_CONFIG_BYTES, Descriptor, Digest, Index, Manifest
+from shipway.oci.index import REF_NAME
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=50)
 LAYER = Descriptor("application/x.raw", Digest.of(b"layer"), 5, {"name": "a"})
@@ -78,3 +81,31 @@ def test_an_index_keeps_what_it_does_not_know() -> None:
 def test_annotations_of_any_text_survive(annotations: dict[str, str]) -> None:
     index = Index((LAYER.annotated(annotations),))
     assert Index.from_bytes(index.to_bytes()) == index
+
+
+def test_tags_are_carried_to_the_index_with_one_more() -> None:
+    other = replace(LAYER, size=7)
+    index = Index().with_tag("b:1", LAYER).with_tag("c:1", LAYER)
+    assert list(index.tags) == ["b:1", "c:1"]
+    changed = index.with_tag("a:1", other).with_tag("b:1", other)
+    assert list(changed.tags.items()) == [("a:1", other), ("b:1", other), ("c:1", LAYER)]
+    assert changed.tags == Index.from_bytes(changed.to_bytes()).tags
+    assert list(index.tags.items()) == [("b:1", LAYER), ("c:1", LAYER)]
+
+
+def test_no_thread_sees_half_of_the_tags() -> None:
+    """Who saw the half would give a number a second time."""
+    seen: list[list[str]] = []
+
+    class Looking(dict[str, str]):
+        """Annotations during whose reading another thread asks for the tags."""
+
+        def items(self) -> Any:
+            if not seen:
+                seen.append([])
+                seen[0] = list(index.tags)
+            return super().items()
+
+    named = [LAYER.annotated({REF_NAME: f"a:{number}"}) for number in (1, 2, 3)]
+    index = Index((*named[:1], replace(named[1], annotations=Looking(named[1].annotations)), *named[2:]))
+    assert list(index.tags) == seen[0] == ["a:1", "a:2", "a:3"]

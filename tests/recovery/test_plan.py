@@ -8,7 +8,7 @@ from pathlib import Path
 from shipway.database.rows import Row
 from shipway.database.salvage import Rows
 from shipway.journal.sqlite import ENTRIES, POINTS
-from shipway.recovery.findings import BlobFound, FileFound, Found
+from shipway.recovery.findings import BlobFound, Copy, FileFound, Found
 from shipway.recovery.plan import Plan, plan
 from shipway.store.sqlite import CHANGES, OBJECTS
 
@@ -84,7 +84,7 @@ def test_a_blob_names_the_versions_that_need_it() -> None:
     made = plan(Found(FileFound(STORE), FileFound(JOURNAL), blobs=(blob,)))
     assert made.lost == ("digits:2: it is no version any more; run its job again, or pull or import it again",)
     assert made.saved == ("source/abc: the next `shipway up` sends it again",)
-    saved = BlobFound("sha256:1", "is missing", ("digits:2",), Path("/h/cache/copy"))
+    saved = BlobFound("sha256:1", "is missing", ("digits:2",), Copy(Path("/h/cache/copy")))
     made = plan(Found(FileFound(STORE), FileFound(JOURNAL), blobs=(saved,)))
     assert made.lost == ()
     assert made.blobs == (saved,)

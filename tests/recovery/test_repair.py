@@ -10,7 +10,9 @@ import pytest
 from shipway.clock import SystemClock
 from shipway.errors import Corrupt
 from shipway.journal.sqlite import SqliteJournal
-from shipway.models import Lineage, Versions
+from shipway.models import Lineage, Versions, artifact
+from shipway.models.materialise import Materials
+from shipway.models.modelpack import Form
 from shipway.oci import Layout
 from shipway.recovery.inspect import inspect
 from shipway.recovery.lost import check_nothing_lost
@@ -130,6 +132,36 @@ def test_a_damaged_blob_is_mended_from_the_cache(where: Settings) -> None:
     assert mend(where).lost == ()
     assert blob.read_bytes() == content
     assert list(Layout(where.oci).tags()) == ["digits:1"]
+
+
+@pytest.mark.parametrize("form", ["tar", "tar+zstd"])
+def test_a_damaged_layer_is_packed_again_from_the_versions_files(where: Settings, tmp_path: Path, form: Form) -> None:
+    layout = Layout(where.oci)
+    (tmp_path / "files" / "run.sh").write_text("#!/bin/sh\n" + "echo hello\n" * 200)
+    (tmp_path / "files" / "run.sh").chmod(0o755)
+    lineage = Lineage(origin="import", source="more", created_at=NOW)
+    made = Versions(layout, SystemClock()).pack("digits", tmp_path / "files", lineage, form=form)
+    Materials(layout, where.cache).materialise(made.digest)
+    modelpack = artifact.opened(layout, layout.resolve("digits:2"))
+    for layer in modelpack.layers:
+        blob = layout.blob_path(layer.digest)
+        content = blob.read_bytes()
+        blob.write_bytes(content[:-1] + b"?")
+        assert mend(where).lost == ()
+        assert blob.read_bytes() == content
+    assert list(Layout(where.oci).tags()) == ["digits:1", "digits:2"]
+
+
+def test_what_a_changed_folder_packs_to_is_no_copy(where: Settings) -> None:
+    layout = Layout(where.oci)
+    version = layout.resolve("digits:1")
+    folder = Materials(layout, where.cache).materialise(version.digest)
+    (folder / "weights.bin").chmod(0o600)
+    (folder / "weights.bin").write_bytes(b"others")
+    blob = layout.blob_path(artifact.opened(layout, version).layers[0].digest)
+    blob.write_bytes(b"damaged")
+    assert mend(where).lost != ()
+    assert list(Layout(where.oci).tags()) == []
 
 
 def test_pages_that_cannot_be_read_cost_their_rows_only(where: Settings) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from shipway.api.callers import caller
 from shipway.api.endpoint import BOOLEAN, INTEGER, STRING, Endpoint, NoQuery, Schema, array, fields, ref
 from shipway.api.operations import EVENTS, operation
 from shipway.api.requests import backend, json_object, path_value, query, validated
@@ -49,18 +50,19 @@ async def diff(request: Request) -> Response:
 
 async def add(request: Request) -> Response:
     query(request, NoQuery)
-    name, document, data = _name(request), await json_object(request), backend(request).data
+    name, document = _name(request), await json_object(request)
+    data, by = backend(request).data, caller(request)
     if "reference" in document:
         pull = validated(DataPullRequest, document)
-        return operation(request, lambda report: data.pull(name, pull, report))
+        return operation(request, lambda report: data.pull(name, pull, by, report))
     asked = validated(DataAddRequest, document)
-    return operation(request, lambda report: data.add(name, asked, report))
+    return operation(request, lambda report: data.add(name, asked, by, report))
 
 
 async def push(request: Request) -> Response:
-    reference, data = _version(request), backend(request).data
+    reference, data, by = _version(request), backend(request).data, caller(request)
     asked = validated(PushRequest, await json_object(request))
-    return operation(request, lambda report: data.push(reference, asked, report))
+    return operation(request, lambda report: data.push(reference, asked, by, report))
 
 
 async def write(request: Request) -> Response:
@@ -70,12 +72,12 @@ async def write(request: Request) -> Response:
 
 
 async def remove(request: Request) -> Response:
-    return Json({"removed": list(await asyncio.to_thread(backend(request).data.remove, _version(request)))})
+    return Json({"removed": list(await backend(request).data.remove(_version(request), caller(request)))})
 
 
 async def remove_all(request: Request) -> Response:
     query(request, NoQuery)
-    return Json({"removed": list(await asyncio.to_thread(backend(request).data.remove, _name(request)))})
+    return Json({"removed": list(await backend(request).data.remove(_name(request), caller(request)))})
 
 
 def _name(request: Request) -> str:

@@ -16,7 +16,8 @@ from shipway.api.requests import Position, Seconds, backend, json_object, kind_o
 from shipway.api.responses import Event, EventStream, Json, JsonText
 from shipway.api.wake import Wake, after
 from shipway.errors import Conflict, FieldError, InvalidObject, NotFound, UserError
-from shipway.kinds import API_VERSION, KINDS, Object, Value
+from shipway.kinds import API_VERSION, KINDS, ModelJob, Object, Value
+from shipway.kinds.job import JobInput
 from shipway.kinds.load import object_from_document
 from shipway.kinds.meta import Name
 from shipway.ports import Change
@@ -51,6 +52,8 @@ async def put(request: Request) -> Response:
     query(request, NoQuery)
     kind, name = _key(request)
     obj = object_from_document(await json_object(request))
+    if missing := _without_digest(obj):
+        raise InvalidObject(missing)
     if obj.key != (kind, name):
         raise UserError(f"the body is {obj.kind} {obj.name!r}, the path says {kind} {name!r}")
     store = backend(request).store
@@ -120,12 +123,29 @@ def _desired(documents: list[Any]) -> list[Object]:
         except InvalidObject as error:
             errors.extend(error.errors)
             continue
+        errors.extend(_without_digest(obj))
         if obj.key in {one.key for one in found}:
             errors.append(FieldError("metadata.name", f"{obj.kind} {obj.name!r} is there twice"))
         found.append(obj)
     if errors:
         raise InvalidObject(errors)
     return found
+
+
+def _without_digest(obj: Object) -> list[FieldError]:
+    """Inputs of a job that nobody has pinned: a client does that, which knows the folder and asks for the version."""
+    if not isinstance(obj, ModelJob):
+        return []
+    return [
+        FieldError(f"spec.inputs.{name}.digest", _told(one)) for name, one in obj.spec.inputs.items() if not one.digest
+    ]
+
+
+def _told(one: JobInput) -> str:
+    if one.data is None:
+        return f"is missing: the client takes a snapshot of {one.path} and uploads it"
+    name, _, number = one.data.partition(":")
+    return f"is missing: the client asks for it, GET /v1/data/{name}/versions/{number or 'latest'}"
 
 
 def _applied(request: Request, desired: Object, *, dry_run: bool) -> dict[str, Any]:

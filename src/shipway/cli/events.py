@@ -17,11 +17,12 @@ from shipway.deploy.nouns import NOUNS, target
 from shipway.errors import UserError
 
 _KINDS = {noun.plural: noun.kind for noun in NOUNS}
+_DATA = "data/"  # begins what is no object: a data set
 
 
 @click.command()
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on.")
-@click.option("--for", "of", metavar="KIND/NAME", help="Only what is about this object.")
+@click.option("--for", "of", metavar="KIND/NAME", help="Only what is about this object, or data/NAME.")
 @click.option("--type", "type_", type=click.Choice(["decision", "event", "ledger"]), help="Only these.")
 @click.option("--since", metavar="TIME", help="Not older than 30m, 1h, 7d, or an ISO time.")
 @click.option("-n", "count", type=click.IntRange(1, 10_000), default=50, show_default=True, help="The last N.")
@@ -53,6 +54,8 @@ def _printed(entry: Mapping[str, Any], now: datetime, output: str) -> str:
 
 
 def _subject(text: str) -> str:
+    if text.startswith(_DATA):
+        return f"Data/{text.removeprefix(_DATA)}"
     plural, name = target(text)
     if not plural:
         raise UserError(f"--for {text} names no kind", next_step=f"for example --for job/{text}")

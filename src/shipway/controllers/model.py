@@ -13,7 +13,8 @@ from shipway.controllers.recorder import NOBODY, Recorder, subject_of
 from shipway.controllers.updates import all_of, ensure, find, is_leaving, update, with_finalizer, without_finalizer
 from shipway.errors import NotFound, ShipwayError, UserError
 from shipway.jobs import Verdict
-from shipway.kinds import CHAMPION, Model, ModelJob, ModelVersion, ObjectMeta
+from shipway.kinds import CHAMPION, LATEST, Model, ModelJob, ModelVersion, ObjectMeta
+from shipway.kinds.model import ModelStatus
 from shipway.models import Lineage, Versions
 from shipway.ports import Artifacts, Clock, Store
 
@@ -49,11 +50,12 @@ class ModelController:
 
     async def _mirror(self, model: Model) -> None:
         mirror, generation = await mirroring(self.versions, model, self.clock.now()), model.metadata.generation
-        model = (
-            find(self.store, Model, model.name) or model
-        )  # read again: another may have moved the champion meanwhile
+        # Read again: another may have moved the champion meanwhile.
+        model = find(self.store, Model, model.name) or model
         mirrored = mirror(model)
+        aliases = {alias: number for alias, number in mirrored.status.aliases.items() if alias != LATEST}
         if _current(model) and _shown(mirrored) == _shown(model):
+            await asyncio.to_thread(self.versions.remember_aliases, model.name, aliases)
             return
         old, new = (one.status.aliases.get(CHAMPION) for one in (model, mirrored))
         if old != new:
@@ -62,9 +64,10 @@ class ModelController:
         update(self.store, Model, model.name, lambda one: mirror(one).observed_at(generation))
 
     def mirror_all(self) -> None:
-        """Every model of the layout has an object: after a lost store the versions are still there."""
+        """Every model of the layout has an object: after a lost store the versions and their names are still there."""
         for name in self.versions.names():
-            ensure(self.store, Model(metadata=ObjectMeta(name=name)))
+            status = ModelStatus(aliases=dict(self.versions.aliases(name)))
+            ensure(self.store, Model(metadata=ObjectMeta(name=name), status=status))
 
     async def _import(self, model: Model, digest: str) -> None:
         now = self.clock.now()
@@ -87,9 +90,9 @@ class ModelController:
         verdict = Verdict("none", "imported")
         numbers = {"version": version.number, "digest": version.digest, "size": version.size, "source": digest}
         message = f"{model.name}:{version.number} was made of the files of spec.source ({version.size} bytes)"
-        told = {**numbers, "uid": model.metadata.uid, "generation": model.metadata.generation}
-        self.recorder.decision(subject_of(model), "Imported", message, told, once=True)
         cause = Cause(self.recorder.by(subject_of(model)), generation=model.metadata.generation, uid=model.metadata.uid)
+        told = {**numbers, "by": cause.by, "uid": cause.uid, "generation": cause.generation}
+        self.recorder.ledger(subject_of(model), "Imported", message, told, once=True)
         await judge_version(self.store, self.recorder, self.versions, model.name, version.number, verdict, cause, now)
         self._write(model, lambda one: one.mark_imported(digest))
 
@@ -111,7 +114,7 @@ def _current(model: Model) -> bool:
 class Cause:
     """Why a version is judged: who asked for it, and the job's run that made it (none for an import).
 
-    ``generation`` and ``uid`` are those of the job or model that was applied.
+    ``generation`` and ``uid`` are those of the job or model that was applied (none for ``shipway models import``).
     """
 
     by: str

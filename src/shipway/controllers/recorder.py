@@ -51,9 +51,9 @@ class Recorder:
         entry = self._entry("event", subject, reason, message, data)
         self._append_new(entry, (lambda one: _part(one, about)) if about else None)
 
-    def ledger(self, subject: str, reason: str, message: str, data: _Data | None = None) -> None:
-        """Who was live when. Call it before the change is written to the store."""
-        self._append_new(self._entry("ledger", subject, reason, message, data), None)
+    def ledger(self, subject: str, reason: str, message: str, data: _Data | None = None, *, once: bool = False) -> None:
+        """Who was live when; with ``once``, unless it was ever said. Call it before the store has the change."""
+        self._append_new(self._entry("ledger", subject, reason, message, data), _essence if once else None)
 
     def asked(self, subject: str, reason: str, message: str, by: str, data: _Data | None = None) -> None:
         """Somebody asked for something, every time that they do: ``reason`` is one of ``ASKED``."""

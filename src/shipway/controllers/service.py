@@ -106,8 +106,8 @@ class ServiceController:
             raise _Blocked(
                 "PickleNotTrusted",
                 f"{name}:{version.number} is a pickle ({version.format}) that was not trained here: loading it runs "
-                "whatever code it holds\ntrust it with allowPickle: true in the ModelService, or convert it to skops "
-                "or ONNX",
+                "whatever code it holds\ntrust it with allowPickle: true in the ModelService, or pull or import it "
+                "again with --trust, or convert it to skops or ONNX",
                 final=True,
             )
         return ResolvedModel(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipway.data.artifact import ARTIFACT_TYPE, Remote, is_data, labels
+from shipway.data.artifact import ARTIFACT_TYPE, Remote, is_data
 from shipway.data.changes import Difference, FileChange, difference
 from shipway.data.files import DataFile
 from shipway.data.sets import DataSets, DataVersion
@@ -20,5 +20,4 @@ __all__ = [
     "Remote",
     "difference",
     "is_data",
-    "labels",
 ]

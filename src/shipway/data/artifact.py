@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from shipway.data.files import LARGEST_LIST, LIST_TYPE, DataFile, from_bytes
-from shipway.errors import Corrupt, UserError
+from shipway.errors import Corrupt
 from shipway.oci import EMPTY_CONFIG, EMPTY_CONFIG_BYTES, Descriptor, Digest, Index, Layout, Manifest
+from shipway.oci.document import NOT_READABLE
 from shipway.oci.leases import Lease
 from shipway.oci.manifest import INDEX_TYPES, canonical
 
@@ -24,8 +25,6 @@ ARTIFACT_TYPE = "application/vnd.shipway.dataset.v1"
 CHUNK_TYPE = "application/vnd.shipway.dataset.chunk.v1"
 SUMMARY = "dev.shipway.dataset+json"  # annotation: read without any further blob, and kept by every registry
 MOST_LAYERS = 10_000  # of one manifest: 1.8 MB of JSON
-
-_NOT_READABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError, UserError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +143,10 @@ def read_files(layout: Layout, artifact: Artifact) -> tuple[DataFile, ...]:
     return files
 
 
-def labels(layout: Layout, digest: str) -> Mapping[str, str]:
-    """The labels of a data set ("residency": "eu"); none for what is not in the layout, or is no data set."""
-    found = layout.index().find(Digest(digest))
-    return summary(layout, found).labels if found is not None and is_data(found) else {}
-
-
 def _summary(descriptor: Descriptor, annotations: Mapping[str, str]) -> Summary:
     try:
         return Summary.from_json(json.loads(annotations[SUMMARY]))
-    except _NOT_READABLE as error:
+    except NOT_READABLE as error:
         raise _no_data_set(descriptor, f"its annotation {SUMMARY} cannot be read ({error!r})") from error
 
 

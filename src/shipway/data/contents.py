@@ -39,9 +39,10 @@ class Contents(Protocol):
 
 
 class Folder:
-    """Files of this machine, by the names that they have in the data set."""
+    """Files of this machine, by the names that they have in the data set; ``uri`` when they were named by one."""
 
-    def __init__(self, files: Iterable[SnapshotFile]) -> None:
+    def __init__(self, files: Iterable[SnapshotFile], uri: str = "") -> None:
+        self.uri = uri
         self._files = {one.name: one for one in files}
 
     def found(self) -> tuple[Found, ...]:

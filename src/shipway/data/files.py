@@ -14,6 +14,7 @@ from shipway.oci.unpack import checked_name
 
 LIST_TYPE = "application/vnd.shipway.dataset.files.v1+jsonl"
 LARGEST_LIST = 256 << 20  # bytes: more than a million files
+PART = ".shipway-part"  # how a file is called while a pull writes it; the next pull writes it anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +60,18 @@ def from_bytes(data: bytes) -> tuple[DataFile, ...]:
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raises UserError when a name comes twice, or is a file and a folder: they cannot lie in one folder."""
+    """Raises UserError for names that cannot lie in one folder: one that comes twice, or is a file and a folder, or is
+    that of a file which a pull writes."""
     seen: set[str] = set()
     folders: set[str] = set()
     for name in names:
         if name in seen:
             raise UserError(f"{name} comes twice in the data set")
+        if PART in name.split("/"):
+            raise UserError(
+                f"{name} is what a pull that was killed left behind, and no file of a data set",
+                next_step="Delete it, or let the pull go on: the same `shipway data pull` again.",
+            )
         seen.add(name)
         folders.update(_above(name))
     if both := sorted(seen & folders):

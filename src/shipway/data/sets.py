@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,13 +22,13 @@ from shipway.errors import NotFound, Refused, UserError
 from shipway.oci import Descriptor, Digest, Layout
 from shipway.oci.leases import Lease
 from shipway.oci.numbers import Numbers, by_name, next_number, without_version
+from shipway.oci.pushed import pushed, with_pushed
 from shipway.ports import Clock
 from shipway.snapshot import collect_path
 from shipway.transfer import Report, silent
 
 ROOM = "data/"  # how the tags begin
 CREATED = "org.opencontainers.image.created"
-PUSHED = "dev.shipway.pushed"  # as of models
 FROM = "dev.shipway.data.from"  # of the entry in index.json, not of the manifest: equal files are one version
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9./_]{0,61}[a-z0-9])?")
 _VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9._]{0,61}[A-Za-z0-9])?")
@@ -75,6 +74,8 @@ class DataSets:
         check_labels(labels)
         place = self._stores.open(source) if isinstance(source, Remote) else Folder(collect_path(source))
         found = place.found()
+        if isinstance(source, Remote):
+            source = replace(source, uri=place.uri)
         if not found:
             raise UserError(f"{_said(source)} has no file", next_step="Name a folder with files in it.")
         check_names(one.name for one in found)
@@ -100,22 +101,21 @@ class DataSets:
         artifacts.read_files(self._layout, artifacts.opened(self._layout, descriptor))
         return self._number(name, descriptor, reference)
 
-    def remove(self, reference: str) -> tuple[str, ...]:
+    def remove(self, reference: str) -> tuple[DataVersion, ...]:
         """Forget ``NAME:N``, or all versions of ``NAME``; which. Their numbers never come again. Raises NotFound."""
         name, _, number = reference.partition(":")
-        gone = [self.resolve(reference).number] if number else [one.number for one in self.versions(name)]
+        gone = (self.resolve(reference),) if number else self.versions(name)
         with self._layout.edit() as edit:
             for one in gone:
-                edit.index = without_version(edit.index, f"{ROOM}{name}:{one}")
-        return tuple(f"{name}:{one}" for one in gone)
+                edit.index = without_version(edit.index, f"{ROOM}{name}:{one.number}")
+        return gone
 
     def mark_pushed(self, name: str, number: int, reference: str) -> None:
         """Remember that a version is in a registry: ``reference`` has the digest. Idempotent."""
         tag = f"{ROOM}{name}:{number}"
         with self._layout.edit() as edit:
             if tag in edit.index.tags:
-                known = dict.fromkeys((*_pushed(edit.index.tags[tag]), reference))
-                edit.index = edit.index.with_tag_annotated(tag, PUSHED, json.dumps(list(known)))
+                edit.index = edit.index.with_tag(tag, with_pushed(edit.index.tags[tag], reference))
 
     # -- looking at them
 
@@ -243,7 +243,7 @@ class DataSets:
             source=entry.annotations.get(FROM, ""),
             remote=said.remote,
             created_at=_time(entry.annotations.get(CREATED, "")),
-            pushed=_pushed(entry),
+            pushed=pushed(entry),
         )
 
 
@@ -264,13 +264,6 @@ def _plain(file: DataFile) -> DataFile:
 
 def _said(source: Path | Remote) -> str:
     return source.uri if isinstance(source, Remote) else str(source)
-
-
-def _pushed(entry: Descriptor) -> tuple[str, ...]:
-    try:
-        return tuple(map(str, json.loads(entry.annotations.get(PUSHED, "[]"))))
-    except (ValueError, TypeError):  # another tool's
-        return ()
 
 
 def _time(text: str) -> datetime | None:

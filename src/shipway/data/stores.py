@@ -39,7 +39,11 @@ _AT_ONCE = 8  # requests
 _MOST_FILES = 1_000_000
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 _HIDDEN = re.compile("KEY|SECRET|TOKEN|PASS|CREDENTIAL|SIGNATURE")
+_QUERY = re.compile(r"(?<=[\w/])\?[^\s\"')]+")  # of a URL: Azure's and Google's signatures stand there
 _LOOPBACK = re.compile(r"127(?:\.\d{1,3}){3}|localhost|::1")
+# Where obstore looks last: what a cloud's own machines are told about themselves.
+_OF_MACHINES = ("//169.254.169.254/", "//metadata.google.internal/", "//metadata/")
+_KEYS = "Give the hub's environment or a secret (--secret NAME) the right keys."
 _CLIENT: Any = {"timeout": "120s", "connect_timeout": "10s"}
 _RETRY: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
 
@@ -54,6 +58,12 @@ class Access:
 
 class Place(Contents, Protocol):
     """What a URI means: files that can be listed and read."""
+
+    @property
+    def uri(self) -> str:
+        """How it is pinned when it was listed: what ends in ``/`` holds the files, all else is one file. So a prefix
+        is one place, whether its last slash was written or not, and no store is asked which of them it is."""
+        ...
 
     def found(self) -> tuple[Found, ...]:
         """The files, sorted by name, as they are now. Raises NotFound, Refused, EnvironmentFault."""
@@ -70,12 +80,15 @@ class ObjectStores:
         """Raises UserError for a URI that is none of ours, NotFound for a secret, Refused for http to elsewhere."""
         scheme, bucket, key = parse(remote.uri)
         if scheme == "file":
-            return Folder(collect_path(Path("/" + key)))
+            path = Path("/" + key)
+            return Folder(collect_path(path), _ended(remote.uri) if path.is_dir() else remote.uri)
         values = self._access.secret(remote.secret) if remote.secret else {}
         settings = {**({} if remote.secret else self._access.environment), **values}
         config = _config(scheme, remote, settings, values)
-        with _told(remote.uri, values):
-            return Objects(_store(scheme, bucket, config, values), remote.uri, key, values)
+        ours = (name for name in settings if name.startswith(SCHEMES[scheme]))
+        hidden = [settings[name] for name in ours if _HIDDEN.search(name)]
+        with _told(remote.uri, hidden):
+            return Objects(_store(scheme, bucket, config, values), remote.uri, key, hidden)
 
 
 def is_uri(text: str) -> bool:
@@ -105,20 +118,24 @@ def parse(uri: str) -> tuple[str, str, str]:
 
 
 class Objects:
-    """The objects below a prefix, or one object. Names are relative to the prefix."""
+    """The objects below a prefix, or one object. Names are relative to the prefix. ``hidden`` stands in no error."""
 
-    def __init__(self, store: Any, uri: str, key: str, values: Mapping[str, str]) -> None:
+    def __init__(self, store: Any, uri: str, key: str, hidden: Sequence[str]) -> None:
         self._store = store
         self._uri = uri
         self._key = key
-        self._values = values
-        self._single: bool | None = None
+        self._hidden = hidden
+        self._single = bool(key) and not key.endswith("/")
+
+    @property
+    def uri(self) -> str:
+        return self._uri if self._single else _ended(self._uri)
 
     def found(self) -> tuple[Found, ...]:
-        with _told(self._uri, self._values):
-            single = self._head()
-            if single is not None:
+        with _told(self._uri, self._hidden):
+            if (single := self._head()) is not None:
                 return (_found(PurePosixPath(self._key).name, single),)
+            self._single = False
             prefix = self._key.rstrip("/")
             listed: list[Found] = []
             for batch in obstore.list(self._store, prefix or None, chunk_size=1000):
@@ -141,20 +158,16 @@ class Objects:
         return changed(self._where(file), file, digest, size)
 
     def _head(self) -> ObjectMeta | None:
-        if not self._key or self._key.endswith("/"):
-            self._single = False
+        if not self._single:
             return None
         try:
-            head = obstore.head(self._store, self._key)
+            return obstore.head(self._store, self._key)
         except FileNotFoundError:
-            self._single = False
             return None
-        self._single = True
-        return head
 
     def _fetch(self, piece: tuple[F, int]) -> tuple[F, bytes]:
         file, start = piece
-        with _told(self._where(file), self._values, went=f": expected {_expected(file)}, found no object"):
+        with _told(self._where(file), self._hidden, went=f": expected {_expected(file)}, found no object"):
             if not file.size:
                 self._check(file, obstore.head(self._store, self._key_of(file)))
                 return file, b""
@@ -182,13 +195,14 @@ class Objects:
         )
 
     def _key_of(self, file: Found) -> str:
-        if self._single is None:
-            self._head()
         return self._key if self._single else "/".join(filter(None, [self._key.rstrip("/"), file.name]))
 
     def _where(self, file: Found) -> str:
-        single = self._single or PurePosixPath(self._key).name == file.name
-        return self._uri if single else f"{self._uri.rstrip('/')}/{file.name}"
+        return self._uri if self._single else f"{_ended(self._uri)}{file.name}"
+
+
+def _ended(uri: str) -> str:
+    return f"{uri.rstrip('/')}/"
 
 
 def _expected(file: Found) -> str:
@@ -212,9 +226,14 @@ def _config(scheme: str, remote: Remote, settings: Mapping[str, str], values: Ma
     endpoint = remote.endpoint or next((settings[one] for one in _ENDPOINTS if _is_of(one, scheme, settings)), "")
     config = {name: value for name, value in values.items() if name not in _ENDPOINTS}
     if endpoint:
+        if "@" in (parts := urlsplit(endpoint)).netloc or parts.query:  # it is kept in the version, and pushed with it
+            raise UserError(
+                f"the endpoint of {remote.uri} has more in it than https://HOST[:PORT]/PATH",
+                next_step="Credentials go into a secret: shipway secret set NAME KEY, then --secret NAME.",
+            )
         config[f"{SCHEMES[scheme]}ENDPOINT"] = endpoint
         plain = endpoint.startswith("http://")
-        if plain and not (remote.allow_http or _LOOPBACK.fullmatch(urlsplit(endpoint).hostname or "")):
+        if plain and not (remote.allow_http or _LOOPBACK.fullmatch(parts.hostname or "")):
             raise Refused(
                 f"{endpoint} is not encrypted: whoever is on the way reads the data and can change it",
                 next_step="Write https://, or allow it with --plain-http.",
@@ -247,8 +266,8 @@ def _store(scheme: str, bucket: str, config: Mapping[str, str], values: Mapping[
 
 
 @contextmanager
-def _told(where: str, values: Mapping[str, str], went: str = " is not there") -> Iterator[None]:
-    """Errors of obstore as ours: the first line, and never a secret's value."""
+def _told(where: str, hidden: Sequence[str], went: str = " is not there") -> Iterator[None]:
+    """Errors of obstore as ours: the first line, without secrets' values and what is asked of a URL (signatures)."""
     try:
         yield
     except FileNotFoundError:
@@ -259,23 +278,25 @@ def _told(where: str, values: Mapping[str, str], went: str = " is not there") ->
         ) from None
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise Refused(
-            f"{where}: the store refused these credentials ({_line(error, values)})",
-            next_step="Give the hub's environment or a secret (--secret NAME) the right keys.",
+            f"{where}: the store refused these credentials ({_line(error, hidden)})",
+            next_step=_KEYS,
         ) from None
     except UnknownConfigurationKeyError as error:
-        raise UserError(f"{where}: {_line(error, values)}", next_step="Correct the secret's keys.") from None
+        raise UserError(f"{where}: {_line(error, hidden)}", next_step="Correct the secret's keys.") from None
     except BaseError as error:
-        told = _line(error, values)
+        told = _line(error, hidden)
         if "status code: 404" in told:  # of a listing: there is no such bucket
             raise NotFound(f"{where} is not there: {told}", next_step="Check the bucket and the path.") from None
+        if any(one in told for one in _OF_MACHINES):
+            raise Refused(f"{where}: there are no credentials for it", next_step=_KEYS) from None
         raise EnvironmentFault(
             f"{where} cannot be reached: {told}",
             next_step="Check the endpoint and the network, then try again.",
         ) from None
 
 
-def _line(error: Exception, values: Mapping[str, str]) -> str:
-    text = str(error).partition("\n")[0].strip()
-    for value in (value for name, value in values.items() if value and _HIDDEN.search(name)):
+def _line(error: Exception, hidden: Sequence[str]) -> str:
+    text = _QUERY.sub("", str(error).partition("\n")[0].strip())
+    for value in filter(None, hidden):
         text = text.replace(value, "***")
     return text

@@ -2,44 +2,62 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
 from shipway.data.contents import BLOCK, Contents
-from shipway.data.files import DataFile
-from shipway.errors import Refused
+from shipway.data.files import PART, DataFile
+from shipway.errors import Conflict, Refused
 from shipway.oci import Digest, disk
 from shipway.transfer import Progress, Report
-
-_PART = ".shipway-part"  # of the file that is being written; the next pull writes it anew
 
 
 def write(contents: Contents, files: Sequence[DataFile], folder: Path, what: str, report: Report) -> int:
     """Write the files; how many were there already. Killed at any line, it goes on when it is called again.
 
-    Raises Refused for a file of another content that has the name of one of these, what ``contents`` raises, and
-    EnvironmentFault (disk full).
+    Raises Refused for a file of another content that has the name of one of these, Conflict while somebody else
+    writes to the folder, what ``contents`` raises, and EnvironmentFault (disk full).
     """
     total, done = sum(one.size for one in files), 0
     with disk.faults(f"write the files of {what} to {folder}"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        missing = [one for one in files if not _is_there(one, folder)]
-        done = total - sum(one.size for one in missing)
-        report(Progress(what, done, total, f"{len(files) - len(missing)} files were there" if done else ""))
-        for file, blocks in groupby(contents.stream(missing), key=itemgetter(0)):
-            for count in _write(contents, file, (block for _, block in blocks), folder):
-                done += count
-                report(Progress(what, done, total))
+        with _alone(folder):
+            missing = [one for one in files if not _is_there(one, folder)]
+            done = total - sum(one.size for one in missing)
+            report(Progress(what, done, total, f"{len(files) - len(missing)} files were there" if done else ""))
+            for file, blocks in groupby(contents.stream(missing), key=itemgetter(0)):
+                for count in _write(contents, file, (block for _, block in blocks), folder):
+                    done += count
+                    report(Progress(what, done, total))
     return len(files) - len(missing)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Of two that write there at once, one would give the other's half of a file its name."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Conflict(f"somebody else writes files to {folder} now", next_step="Wait for that pull to end.") from None
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile shares the lock
+        os.close(descriptor)
 
 
 def _write(contents: Contents, file: DataFile, blocks: Iterable[bytes], folder: Path) -> Iterator[int]:
     target = _inside(folder, file.name)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = target.with_name(f"{_PART}-{target.name}"[:255])
+    part = target.with_name(PART)
     part.unlink(missing_ok=True)
     hasher, size = hashlib.sha256(), 0
     try:

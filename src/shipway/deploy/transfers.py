@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
+from shipway.deploy.catalog import model_path, split, version_path
 from shipway.errors import UserError
 
 CHAMPION: Final = "champion"  # as kinds has it, which would cost a command 200 ms of pydantic
@@ -15,14 +15,14 @@ _LAYOUT = "oci:"
 
 
 def versions_of(name: str) -> str:
-    """Where a model's versions are made."""
-    return f"/v1/models/{quote(name, safe='')}/versions"
+    """Where a model's versions are made. Raises UserError for ``""``."""
+    return f"{model_path(name)}/versions"
 
 
 def version_of(reference: str, verb: str) -> str:
-    """Where something is asked of ``NAME[:N|ALIAS]``: ``push``, ``export``, ``verify``. Without N: of the champion."""
-    name, _, ref = reference.partition(":")
-    return f"{versions_of(name)}/{quote(ref or CHAMPION, safe='')}/{verb}"
+    """Where something is asked of ``NAME[:N|ALIAS]``: ``push``, ``export``, ``verify``. Without N: of the champion.
+    Raises UserError for what names none."""
+    return f"{version_path(*split(reference, CHAMPION))}/{verb}"
 
 
 def push_target(version: str, reference: str | None, registry: str) -> str:
@@ -40,9 +40,18 @@ def push_target(version: str, reference: str | None, registry: str) -> str:
 
 
 def name_in(reference: str) -> str:
-    """How a version is called by default that is pulled: as the last part of the repository, as far as models can."""
+    """How a version is called by default that is pulled: as the last part of the repository, as far as models can.
+
+    Raises UserError where no name can be made of it.
+    """
     part = reference.partition("@")[0].rpartition("/")[2].partition(":")[0]
-    return re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-")
+    if not name[:1].isalpha():
+        raise UserError(
+            f"{reference!r} gives no name: {part!r} does not begin with a letter",
+            next_step="Name it yourself: --as NAME",
+        )
+    return name
 
 
 def verification(version: str, *, plain_http: bool) -> tuple[str, Mapping[str, Any]]:

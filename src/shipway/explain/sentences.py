@@ -182,6 +182,7 @@ def _seconds(data: Mapping[str, Any]) -> str:
 
 
 _TOLD: dict[str, Callable[[Entry], str]] = {
+    "Added": lambda one: one.message + _by(one),
     "AliasMoved": lambda one: one.message + _by(one),
     "Applied": lambda one: one.message,
     "ChampionMoved": _champion,
@@ -193,7 +194,7 @@ _TOLD: dict[str, Callable[[Entry], str]] = {
     "GateFailed": _gate,
     "GatePassed": _gate,
     "GatewayRestarted": lambda one: one.message,
-    "Imported": lambda one: one.message,
+    "Imported": lambda one: one.message + _by(one),
     "Live": _live,
     "ModelDeleted": lambda one: one.message + _by(one),
     "Programmed": _programmed,

@@ -56,6 +56,7 @@ PHRASES: dict[str, str] = {
     "Imported": "imported",
     "ImportDelayed": "the files could not be written yet",
     "ImportFailed": "the files could not become a version",
+    "Added": "added",
     "Pulled": "pulled from a registry",
     "Pushed": "pushed to a registry",
     "Signed": "signed",
@@ -131,7 +132,10 @@ ADVICE: dict[str, tuple[str, str]] = {
     "InternalError": ("report it, with the bundle", "shipway doctor --bundle"),
     "NoVersions": ("train or import one", "shipway up"),
     "ModelNotAvailable": ("train it, import it, or name a version that there is", "shipway models"),
-    "PickleNotTrusted": ("trust its author with `allowPickle: true`, or convert it", "shipway up"),
+    "PickleNotTrusted": (
+        "trust its author with `allowPickle: true` or `models pull --trust`, or convert it",
+        "shipway up",
+    ),
     "ProgressDeadlineExceeded": (
         "read what it waits for, or raise `rollout.progressDeadline`",
         "shipway logs {noun}/{name}",

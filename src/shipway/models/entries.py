@@ -18,13 +18,13 @@ from shipway.models import signatures
 from shipway.models.modelpack import Packed
 from shipway.oci import Descriptor
 from shipway.oci.manifest import canonical
+from shipway.oci.pushed import PUSHED, pushed
 
 Origin = Literal["job", "import", "pulled"]
 Gate = Literal["passed", "failed", "none"]
 
 SUMMARY = "dev.shipway.version+json"
 ORIGIN = "dev.shipway.origin"
-PUSHED = "dev.shipway.pushed"
 GATE = "dev.shipway.gate"
 TRUSTED = "dev.shipway.trusted"
 ALL = (SUMMARY, ORIGIN, PUSHED, GATE, TRUSTED)
@@ -109,20 +109,6 @@ def origin(entry: Descriptor) -> Origin:
     a pickle in it is not trusted, whatever its manifest says."""
     said = entry.annotations.get(ORIGIN)
     return next((one for one in get_args(Origin) if one == said), "pulled")
-
-
-def pushed(entry: Descriptor) -> tuple[str, ...]:
-    """Where the version is in registries: references with digests, oldest first."""
-    try:
-        return tuple(map(str, json.loads(entry.annotations.get(PUSHED, "[]"))))
-    except (TypeError, ValueError):
-        return ()
-
-
-def with_pushed(entry: Descriptor, reference: str) -> Descriptor:
-    """The entry that names this reference too, as the newest."""
-    others = (one for one in pushed(entry) if one != reference)
-    return entry.annotated({PUSHED: json.dumps([*others, reference])})
 
 
 def with_gate(entry: Descriptor, gate: Gate, reason: str) -> Descriptor:

@@ -12,6 +12,7 @@ from shipway import formats
 from shipway.errors import Corrupt, NotFound, Refused, UserError
 from shipway.kinds import ModelSignature, ModelVersion
 from shipway.models import artifact, entries, layers, modelpack, signatures, twin
+from shipway.models.aliases import aliases, with_aliases
 from shipway.models.entries import Gate, Summary
 from shipway.models.layers import Written
 from shipway.models.lineage import Lineage
@@ -19,6 +20,7 @@ from shipway.models.modelpack import Form, Packed
 from shipway.oci import Descriptor, Digest, Index, Layout
 from shipway.oci.leases import Lease
 from shipway.oci.numbers import Numbers, by_name, next_number, without_model, without_version
+from shipway.oci.pushed import with_pushed
 from shipway.ports import Clock
 from shipway.snapshot import SnapshotFile, walk
 from shipway.transfer import Report, silent
@@ -124,7 +126,7 @@ class Versions:
         packed = self._opened(descriptor, otherwise=self._clock.now())
         # Bare: an annotation that came with it must not say what only this home may, that it is trusted for example.
         bare = Descriptor(descriptor.media_type, descriptor.digest, descriptor.size)
-        known = entries.with_pushed(bare.annotated(Summary.of(packed).annotations("pulled")), reference)
+        known = with_pushed(bare.annotated(Summary.of(packed).annotations("pulled")), reference)
         made = self._add(name, known, lambda entry, _: entry.digest == descriptor.digest)
         return self.mark_pushed(name, made.number, reference)
 
@@ -167,7 +169,7 @@ class Versions:
 
     def mark_pushed(self, name: str, number: int, reference: str) -> ModelVersion:
         """Remember that a version is in a registry: ``reference`` has the digest. Idempotent. Raises NotFound."""
-        self._annotate(name, number, lambda entry: entries.with_pushed(entry, reference))
+        self._annotate(name, number, lambda entry: with_pushed(entry, reference))
         [marked] = self.list(name, (number,))
         return marked
 
@@ -181,6 +183,17 @@ class Versions:
         judged = self.list(name, (number,))
         if judged and (judged[0].gate, judged[0].gate_reason) != (gate, reason):
             self._annotate(name, number, lambda entry: entries.with_gate(entry, gate, reason))
+
+    def aliases(self, name: str) -> Mapping[str, int]:
+        """What names which version of a model, as :meth:`remember_aliases` was told; of versions that are there."""
+        there, named = self.numbers(name), aliases(self._layout.index(), name)
+        return {alias: number for alias, number in named.items() if number in there}
+
+    def remember_aliases(self, name: str, named: Mapping[str, int]) -> None:
+        """Keep what names which version beside the versions, for a store that is lost. Idempotent."""
+        if aliases(self._layout.index(), name) != named:
+            with self._layout.edit() as edit:
+                edit.index = with_aliases(edit.index, name, named)
 
     def discard(self, name: str, number: int) -> None:
         """Forget one version; its number never comes again while its model exists. Idempotent. The blobs stay."""
@@ -197,7 +210,7 @@ class Versions:
         """
         with self._layout.edit() as edit:
             removed = self._numbers(edit.index, name)
-            edit.index = without_model(edit.index, name, removed)
+            edit.index = with_aliases(without_model(edit.index, name, removed), name, {})
         self._forget(removed.values())
 
     def _annotate(self, name: str, number: int, change: Callable[[Descriptor], Descriptor]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,11 +74,17 @@ class Blobs:
     def all(self) -> list[tuple[Digest, int]]:
         """Each blob, and the bytes that its file takes. Files of other names are not ours, and not touched."""
         with os.scandir(self.folder) as entries:
-            return [
-                (Digest(f"sha256:{one.name}"), one.stat().st_size)
+            sizes = (
+                (one.name, _size(one))
                 for one in entries
                 if one.is_file(follow_symlinks=False) and Digest.is_hex(one.name)
-            ]
+            )
+            return [(Digest(f"sha256:{name}"), size) for name, size in sizes if size is not None]
+
+    def names(self) -> Set[str]:
+        """The digests of all that may be a blob; quicker than :meth:`all`."""
+        with os.scandir(self.folder) as entries:
+            return {f"sha256:{one.name}" for one in entries}
 
     def touch(self, digest: Digest) -> bool:
         """Let it count as written now; whether it is there."""
@@ -98,3 +104,10 @@ class Blobs:
     def remove(self, digest: Digest) -> None:
         """Idempotent."""
         self.path(digest).unlink(missing_ok=True)
+
+
+def _size(entry: os.DirEntry[str]) -> int | None:
+    try:
+        return entry.stat().st_size
+    except FileNotFoundError:  # removed since the folder was read
+        return None

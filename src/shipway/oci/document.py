@@ -12,6 +12,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from shipway.errors import UserError
+
+# What reading the parts of such an object raises, when it is not what it should be.
+NOT_READABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError, UserError)
+
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 

@@ -30,7 +30,7 @@ from shipway.oci.digest import CHUNK, Digest
 
 Range = tuple[int, int]  # from the first byte to the one behind the last
 
-_LINE = re.compile(r"^(\d+) (\d+)$", re.MULTILINE)
+_LINE = re.compile(rb"^([0-9]{1,19}) ([0-9]{1,19})$", re.MULTILINE)
 
 
 class Fetch:
@@ -51,9 +51,14 @@ class Fetch:
         self._hash: Future[None] | None = None
         self._hasher = hashlib.sha256()
         self._hashed = 0
+        self._closing = False
         self._log = os.open(_ranges_of(partial), os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._ranges: tuple[Range, ...] = ()
-        self._parts = self._resume()
+        try:
+            self._parts = self._resume()
+        except BaseException:
+            os.close(self._log)
+            raise
 
     @property
     def kept(self) -> int:
@@ -130,6 +135,7 @@ class Fetch:
 
     def close(self) -> None:
         """Give the right back."""
+        self._closing = True  # of gigabytes that were resumed nobody wants the digest now
         self._hashing.shutdown(cancel_futures=True)
         if self.whole or not self._ranges:
             _ranges_of(self._partial).unlink(missing_ok=True)
@@ -148,7 +154,7 @@ class Fetch:
         size, file = self.descriptor.size, self._file.fileno()
         if os.fstat(file).st_size != self._blobs.cipher.stored(size):
             return self._clear()  # new, or of another announcement
-        said = [(int(start), int(end)) for start, end in _LINE.findall(_ranges_of(self._partial).read_text())]
+        said = [(int(start), int(end)) for start, end in _LINE.findall(_ranges_of(self._partial).read_bytes())]
         self._ranges = _joined([(start, end) for start, end in said if start < end <= size])
         try:
             return self._blobs.cipher.parts(file, self._partial, size)
@@ -168,7 +174,7 @@ class Fetch:
         """Hash what has come without a gap. In one thread at a time."""
         content = self._blobs.cipher.reader(self._file.fileno(), self._partial)
         content.seek(self._hashed)
-        while (left := self._ready() - self._hashed) > 0:
+        while not self._closing and (left := self._ready() - self._hashed) > 0:
             data = content.read(min(CHUNK, left))
             if not data:
                 raise Corrupt(f"{self._partial} was cut by another program", next_step="Try again.")
@@ -208,9 +214,14 @@ def sweep(folder: Path, kept: Container[Digest], *, dry: bool = False) -> dict[s
     for partial in sorted(folder.iterdir()):
         if not Digest.is_hex(partial.name) or Digest(f"sha256:{partial.name}") in kept:
             continue
-        file = os.open(partial, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            file = os.open(partial, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # it has just become a blob
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _is_at(partial, file):
+                continue  # what lies there now is another's
             gone[partial.name] = os.fstat(file).st_blocks * 512
             if not dry:
                 _ranges_of(partial).unlink(missing_ok=True)

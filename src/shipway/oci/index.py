@@ -38,7 +38,8 @@ class Index:
         """Tag to what it names, sorted by tag; the descriptors have the entry's annotations, but for the tag."""
         if not self._tags:
             named = {entry.annotations[REF_NAME]: entry for entry in self.manifests if REF_NAME in entry.annotations}
-            self._tags.update((tag, _untagged(named[tag])) for tag in sorted(named))
+            whole = {tag: _untagged(named[tag]) for tag in sorted(named)}
+            self._tags.update(whole)  # at once: another thread must not see the half, and number a version twice
         return self._tags
 
     def find(self, digest: Digest) -> Descriptor | None:
@@ -47,7 +48,11 @@ class Index:
 
     def with_tag(self, tag: str, descriptor: Descriptor) -> Self:
         """The index in which the tag names that manifest, and nothing else; the descriptor's annotations stay."""
-        return replace(self, manifests=(*self._without(tag), descriptor.annotated({REF_NAME: tag})))
+        entry = descriptor.annotated({REF_NAME: tag})
+        changed = replace(self, manifests=(*self._without(tag), entry))
+        if self._tags:  # of ten thousand one is another
+            changed._tags.update(sorted({**self._tags, tag: _untagged(entry)}.items()))
+        return changed
 
     def without_tag(self, tag: str) -> Self:
         """The index without that tag; its manifest is no longer reachable by it."""
@@ -74,7 +79,9 @@ class Index:
 
     def annotated(self, name: str, value: str | None) -> Self:
         """The index with that annotation, or without it for None."""
-        return replace(self, annotations=_changed(self.annotations, name, value))
+        changed = replace(self, annotations=_changed(self.annotations, name, value))
+        changed._tags.update(self._tags)
+        return changed
 
     def to_bytes(self) -> bytes:
         """The canonical bytes: equal indexes have equal digests."""

@@ -10,12 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from shipway.errors import Corrupt, UserError
+from shipway.errors import Corrupt
 from shipway.oci import disk
+from shipway.oci.document import NOT_READABLE
 from shipway.oci.index import Index
-
-# What a parser of JSON that somebody else wrote raises.
-NOT_READABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError, UserError)
 
 
 class Edit:

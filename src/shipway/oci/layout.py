@@ -21,13 +21,14 @@ from shipway.errors import Corrupt, NotFound, Refused, UserError
 from shipway.oci import cipher as ciphers
 from shipway.oci import digest as digests
 from shipway.oci import disk, fetching, referrers
+from shipway.oci import document as documents
 from shipway.oci.blobs import Blobs
 from shipway.oci.cipher import PLAIN, Cipher
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.digest import Digest
 from shipway.oci.fetching import Fetch
 from shipway.oci.index import Index
-from shipway.oci.index_file import NOT_READABLE, Edit, IndexFile, damaged
+from shipway.oci.index_file import Edit, IndexFile, damaged
 from shipway.oci.leases import Lease, Leases
 from shipway.oci.manifest import INDEX_TYPE, INDEX_TYPES, LARGEST_MANIFEST, MANIFEST_TYPE, Manifest, artifact_type
 
@@ -170,11 +171,6 @@ class Layout:
                 raise self._corrupt_blob(descriptor, f"it does not have {descriptor.size} bytes")
             yield io.BufferedReader(raw, digests.CHUNK)
 
-    def head(self, descriptor: Descriptor, count: int) -> bytes:
-        """The first bytes of a blob, unverified: to see what it is."""
-        with self._opened(descriptor) as raw:
-            return io.BufferedReader(raw).read(count)
-
     def read_blob(self, descriptor: Descriptor) -> bytes:
         """The verified bytes of a small blob (a config, a manifest)."""
         with self.open_blob(descriptor) as stream:
@@ -199,11 +195,12 @@ class Layout:
         """
         self._check_size(Digest.of(data), len(data))
         try:
-            is_object = isinstance(json.loads(data), dict)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"a manifest of type {media_type} is not JSON: {error}") from error
-        if not is_object:
-            raise UserError(f"a manifest of type {media_type} is not a JSON object")
+            documents.read(data)
+        except ValueError as error:
+            raise UserError(
+                f"{Digest.of(data)} is no manifest of type {media_type}: {error}",
+                next_step="Tell who made it, or who sent it: a manifest is one JSON object.",
+            ) from error
         return self._put(data, media_type, tag, lease)
 
     def read_manifest(self, descriptor: Descriptor) -> Manifest:
@@ -230,7 +227,7 @@ class Layout:
         data = self.read_blob(descriptor)
         try:
             return kind.from_bytes(data)
-        except NOT_READABLE as error:
+        except documents.NOT_READABLE as error:
             raise self._corrupt_blob(descriptor, f"it is not {_NAMES[kind]} ({error!r})") from error
 
     # -- referrers
@@ -244,12 +241,15 @@ class Layout:
         return self.attach_bytes(data, media_type, lease=lease)
 
     def attach_bytes(self, data: bytes, media_type: str, *, lease: Lease | None = None) -> Descriptor:
-        """As :meth:`attach`, for another tool's manifest: not a byte is changed."""
+        """As :meth:`attach`, for another tool's manifest: not a byte is changed. Raises UserError when it is none."""
         with self.lease("attach") if lease is None else nullcontext(lease) as held:
             descriptor = self.put_manifest_bytes(data, media_type, lease=held)
-            artifact = self.read_artifact(descriptor)
+            try:
+                artifact = (Index if media_type in INDEX_TYPES else Manifest).from_bytes(data)
+            except documents.NOT_READABLE as error:
+                raise UserError(f"{descriptor.digest} is no manifest of type {media_type}: {error!r}") from error
             if artifact.subject is None:
-                raise UserError("it says nothing of another artifact: its manifest has no subject")
+                raise UserError(f"{descriptor.digest} says nothing of another artifact: it has no subject")
             tag, entry = referrers.tag_of(artifact.subject.digest), referrers.entry(descriptor, artifact)
             with self.edit() as edit:
                 listed = edit.index.tags.get(tag)
@@ -263,15 +263,6 @@ class Layout:
         listed = self.tags().get(referrers.tag_of(digest))
         found = () if listed is None else self.read_index(listed).manifests
         return tuple(one for one in found if artifact_type in (None, one.artifact_type))
-
-    def detach(self, digest: Digest, referrer: Digest) -> None:
-        """Take a referrer off the list. Idempotent; blobs stay."""
-        with self.lease("detach") as held, self.edit() as edit:
-            listed = edit.index.tags.get(tag := referrers.tag_of(digest))
-            if listed is not None:
-                left = referrers.removed(self.read_index(listed), referrer)
-                made = self.put_index(left, lease=held)
-                edit.index = edit.index.with_tag(tag, made) if left.manifests else edit.index.without_tag(tag)
 
     # -- tags
 
@@ -300,16 +291,10 @@ class Layout:
         with self.edit() as edit:
             edit.index = edit.index.without_tag(tag)
 
-    def annotate(self, tag: str, name: str, value: str | None) -> None:
-        """Say something of a tag's entry in ``index.json``, or no longer for None; the artifact stays as it is."""
-        with self.edit() as edit:
-            edit.index = edit.index.with_tag_annotated(tag, name, value)
-
     def edit(self) -> AbstractContextManager[Edit]:
         """Read, decide and change ``index.json`` while nobody else can; written at the end of the block, or not at all.
 
-        Do not call ``tag``, ``untag``, ``annotate``, ``attach`` or ``edit`` inside: they would wait for this block for
-        ever.
+        Do not call ``tag``, ``untag``, ``attach`` or ``edit`` inside: they would wait for this block for ever.
         """
         return self._index.edit()
 

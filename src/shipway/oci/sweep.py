@@ -2,8 +2,9 @@
 
 What counts as a reference is generous: every digest that stands in a reachable JSON blob, wherever it stands, keeps the
 blob of that name. So artifacts of other tools keep what they need, though nobody here can read them, and a version
-keeps the snapshot that its lineage names. Roots are the entries of ``index.json``, tagged or not, and what the leases
-hold. A list of referrers (:mod:`shipway.oci.referrers`) is a root while its subject is reachable.
+keeps the snapshot that its lineage names. What is larger than any manifest is content, and not looked at. Roots are the
+entries of ``index.json``, tagged or not, and what the leases hold. A list of referrers (:mod:`shipway.oci.referrers`)
+is a root while its subject is reachable.
 
 A reachable manifest whose bytes are damaged may have named anything: then nothing is deleted. Why nothing goes that
 somebody needs, and what a kill leaves behind, is told in :mod:`shipway.oci.leases`.
@@ -11,7 +12,8 @@ somebody needs, and what a kill leaves behind, is told in :mod:`shipway.oci.leas
 
 from __future__ import annotations
 
-import hashlib
+import io
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
@@ -19,12 +21,12 @@ from dataclasses import dataclass, field
 from shipway.errors import Corrupt
 from shipway.oci import disk, fetching, referrers
 from shipway.oci.blobs import Blobs
-from shipway.oci.digest import CHUNK, Digest
+from shipway.oci.digest import Digest
 from shipway.oci.index import REF_NAME, Index
 from shipway.oci.layout import Layout
+from shipway.oci.manifest import LARGEST_MANIFEST
 
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
-_LENGTH = 71  # bytes of a digest
 _AT_ONCE = 500  # blobs that are deleted while writers wait: some milliseconds
 
 
@@ -54,56 +56,61 @@ class Marks:
 
         Raises Corrupt when a manifest that leads on is damaged, EnvironmentFault.
         """
+        with disk.faults(f"read the blobs in {self._blobs.folder}"):
+            return self._reachable(index, held)
+
+    def _reachable(self, index: Index, held: Collection[Digest]) -> Set[Digest]:
         lists = {tag: (subject, entry.digest) for tag, subject, entry in referrers.listed(index)}
         roots = [entry.digest for entry in index.manifests if entry.annotations.get(REF_NAME) not in lists]
+        # One look at the folder: thousands of names lead to nothing that is here, and each would be looked for.
+        there = self._blobs.names()
         for root in roots:
-            if self._blobs.size(root) is None:
+            if root not in there:
                 raise _unknown(root, "missing")
         found: set[Digest] = set()
         waiting = [*held, *roots]
         while waiting:
-            self._walk(waiting, found)
+            self._walk(waiting, found, there)
             # A signature may itself be signed: its list counts once it was reached.
             waiting = [entry for subject, entry in lists.values() if subject in found and entry not in found]
         return found
 
-    def _walk(self, waiting: Iterable[Digest], found: set[Digest]) -> None:
+    def forget(self, digest: Digest) -> None:
+        """The blob is gone."""
+        self._named.pop(digest, None)
+
+    def _walk(self, waiting: Iterable[Digest], found: set[Digest], there: Set[str]) -> None:
         rest = [one for one in waiting if one not in found]
         found.update(rest)
         while rest:
-            for one in self._names(rest.pop()):
+            for one in self._names(rest.pop(), there):
                 if one not in found:
                     found.add(one)
                     rest.append(one)
 
-    def _names(self, digest: Digest) -> tuple[Digest, ...]:
+    def _names(self, digest: Digest, there: Set[str]) -> tuple[Digest, ...]:
         known = self._named.get(digest)
         if known is None:
-            known = self._read(digest)
+            # An index may name what was never fetched, or a lease what comes soon: it is looked for again then.
+            known = self._read(digest) if digest in there else None
             if known is None:
-                return ()  # an index may name what was never fetched, or a lease what comes soon: look again then
+                return ()
             self._named[digest] = known
         return known
 
     def _read(self, digest: Digest) -> tuple[Digest, ...] | None:
-        found: dict[bytes, None] = {}
-        hasher, tail = hashlib.sha256(), b""
-        reading = disk.faults(f"read {self._blobs.path(digest)}", unless=FileNotFoundError)
         try:
-            with reading, self._blobs.open(digest) as content:
+            with self._blobs.open(digest) as content:
                 # Not the media type: whoever wrote a manifest could say of another's that it is a picture.
-                if content.read(1) not in (b"{", b"["):
+                if content.read(1) not in (b"{", b"[") or content.seek(0, os.SEEK_END) > LARGEST_MANIFEST:
                     return ()
                 content.seek(0)
-                while piece := content.read(CHUNK):
-                    hasher.update(piece)
-                    found.update(dict.fromkeys(_DIGEST.findall(tail + piece)))
-                    tail = piece[1 - _LENGTH :]
+                data = io.BufferedReader(content).read()
         except FileNotFoundError:
             return None
-        if hasher.hexdigest() != digest.hex:
+        if Digest.of(data) != digest:
             raise _unknown(digest, "damaged")
-        return tuple(Digest(one.decode()) for one in found)
+        return tuple(Digest(one.decode()) for one in dict.fromkeys(_DIGEST.findall(data)))
 
 
 def garbage(layout: Layout, marks: Marks, index: Index | None = None) -> Garbage:
@@ -125,28 +132,37 @@ def sweep(layout: Layout, marks: Marks) -> Garbage:
 
     Raises Corrupt when a manifest is damaged: then nothing is deleted.
     """
-    # Before anybody has to wait: the long look, and the list. What is written from here on is no candidate.
-    marks.reachable(layout.index(), layout.leases.held())
-    candidates = sorted(layout.blobs.all())
     lists = _drop_lists(layout, marks)
+    # Before anybody has to wait: the long look, and the list. What becomes garbage from here on is the next run's.
+    seen = (index := layout.index()), _held(layout, index)
+    reachable = marks.reachable(*seen)
+    candidates = sorted((digest, size) for digest, size in layout.blobs.all() if digest not in reachable)
     blobs: dict[Digest, int] = {}
     for start in range(0, len(candidates), _AT_ONCE):
         # Nothing is changed in the index: it is only kept from changing.
         with layout.edit() as edit, layout.leases.standing_still():
-            # A list that came since counts, whatever became of its subject.
-            held = {*layout.leases.held(), *(entry.digest for _, _, entry in referrers.listed(edit.index))}
-            reachable = marks.reachable(edit.index, held)
+            if (now := (edit.index, _held(layout, edit.index))) != seen:
+                seen, reachable = now, marks.reachable(*now)
             for digest, size in candidates[start : start + _AT_ONCE]:
                 if digest not in reachable:
                     layout.blobs.remove(digest)
+                    marks.forget(digest)
                     blobs[digest] = size
     layout.leases.sweep()
     layout.sweep_temporaries()
     return Garbage(blobs, fetching.sweep(layout.partials, layout.leases.held().keys()), lists)
 
 
+def _held(layout: Layout, index: Index) -> Set[Digest]:
+    """What counts beside the tags: also each list of referrers that came since the others were dropped."""
+    return {*layout.leases.held(), *(entry.digest for _, _, entry in referrers.listed(index))}
+
+
 def _drop_lists(layout: Layout, marks: Marks) -> tuple[str, ...]:
-    # Written before any blob goes: killed in between, no tag is left without its blob.
+    # Written before any blob goes: killed in between, no tag is left without its blob. Looked at before, unlocked:
+    # what every blob names is known then, and writers wait for some milliseconds only.
+    if not _dangling(index := layout.index(), marks.reachable(index, layout.leases.held())):
+        return ()
     with layout.edit() as edit, layout.leases.standing_still():
         gone = _dangling(edit.index, marks.reachable(edit.index, layout.leases.held()))
         for tag in gone:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipway.database.salvage import Rows
+from shipway.models.modelpack import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,22 @@ class Attached:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """Where the bytes of a blob are still: a file, or with ``form`` a folder whose files are packed to it."""
+
+    path: Path
+    form: Form | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BlobFound:
     """A blob whose bytes are not what its digest says, or that is missing. ``needed_by``: tags, ``digits:3``;
-    ``attached``: what else needs it; ``copy``: a file in the cache that has the right bytes still."""
+    ``attached``: what else needs it; ``copy``: what the cache has of it."""
 
     digest: str
     how: str
     needed_by: tuple[str, ...]
-    copy: Path | None = None
+    copy: Copy | None = None
     attached: tuple[Attached, ...] = ()
 
     @property

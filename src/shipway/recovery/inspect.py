@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from shipway.errors import Corrupt, Refused, ShipwayError
 from shipway.journal import sqlite as journal
 from shipway.oci import Descriptor, Digest, Index, Layout, referrers
 from shipway.oci import cipher as ciphers
+from shipway.recovery.copies import Copies
 from shipway.recovery.findings import Attached, BlobFound, FileFound, Found
 from shipway.recovery.lost import lost
 from shipway.settings import Settings
@@ -82,13 +82,14 @@ def _blobs(layout: Layout, cache: Path) -> tuple[BlobFound, ...]:
         for blob, referrer in _attached(layout, listed):
             attached[_bare(blob)].add(Attached(tag, referrer.digest, what))
     every = sorted(needed.keys() | attached.keys(), key=lambda one: one.digest)
+    copies = Copies(cache)
     damages = ((one, _damage(layout, one.digest)) for one in every)
     return tuple(
         BlobFound(
             one.digest,
             how,
             tuple(sorted(needed[one])),
-            _copy(one, cache),
+            copies.find(one, (layout.tags()[tag].digest for tag in needed[one])),
             tuple(sorted(attached[one], key=lambda each: (each.list, each.referrer))),
         )
         for one, how in damages
@@ -125,16 +126,6 @@ def _under(layout: Layout, artifact: Descriptor, seen: set[Digest]) -> Iterator[
         yield from (read.config, *read.layers)
 
 
-def _copy(descriptor: Descriptor, cache: Path) -> Path | None:
-    """A materialised file with the blob's bytes."""
-    same_size = (
-        path
-        for path in (cache / "artifacts").rglob("*")
-        if path.is_file() and not path.is_symlink() and path.stat().st_size == descriptor.size
-    )
-    return next((path for path in same_size if _sha256(path) == descriptor.digest.hex), None)
-
-
 def _damage(layout: Layout, digest: Digest) -> str:
     path = layout.blob_path(digest)
     try:
@@ -145,11 +136,6 @@ def _damage(layout: Layout, digest: Digest) -> str:
     except Corrupt as error:
         return error.message
     return "" if actual == digest else f"the bytes of {path} have the digest {actual}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _bare(descriptor: Descriptor) -> Descriptor:

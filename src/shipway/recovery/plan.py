@@ -127,7 +127,7 @@ def _blob(found: BlobFound) -> Plan:
     attached = sorted({one.what for one in found.attached})
     damage = (f"blob {found.digest}: {found.how}; it is part of {', '.join([*found.needed_by, *attached])}",)
     if found.copy is not None:
-        return Plan(damage, saved=(f"blob {found.digest}: from {found.copy}",))
+        return Plan(damage, saved=(f"blob {found.digest}: from {found.copy.path}",))
     sources = [one for one in found.needed_by if one.startswith(_SOURCE)]
     return Plan(
         damage,

@@ -13,6 +13,7 @@ from shipway.journal import sqlite as journal
 from shipway.oci import Digest, Index, Layout
 from shipway.oci import cipher as ciphers
 from shipway.oci.numbers import without_version
+from shipway.recovery import copies
 from shipway.recovery.findings import Attached
 from shipway.recovery.plan import Plan, Rewrite
 from shipway.settings import Settings
@@ -65,7 +66,7 @@ def _quarantine(where: Settings, plan: Plan, stamp: str) -> list[str]:
             if blob.exists():
                 moved.append(str(blob.rename(folder / blob.name)))
             if one.copy is not None:
-                layout.put_blob(one.copy, expected=Digest(one.digest))
+                copies.put(one.copy, Digest(one.digest), layout)
             for tag in one.lost:
                 edit.index = without_version(edit.index, tag)
         edit.index = _without_attached(layout, edit.index, [each for one in plan.blobs for each in one.attached])

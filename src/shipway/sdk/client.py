@@ -42,6 +42,7 @@ from shipway.project import Project, declared, from_objects, read
 from shipway.sdk import waiting
 from shipway.sdk.arguments import Applicable, Kind, data_of, noun_of
 from shipway.sdk.catalog import Catalog
+from shipway.sdk.data import Data
 from shipway.sdk.deployment import Deployment
 from shipway.sdk.inference import body_of, value_of
 from shipway.sdk.notebook import live
@@ -56,7 +57,7 @@ _DISPLAY_TIMEOUT = 5.0  # seconds that the card of an object in a notebook waits
 _TICK = 1.0  # seconds of a watch's silence after which a deadline is looked at
 
 
-class Client(Catalog):
+class Client(Catalog, Data):
     """The hub of this home (``SHIPWAY_HOME``), or one at ``url`` (``http://127.0.0.1:PORT``) with its ``token``.
 
     The home's hub is started when it is needed and none runs; with ``start=False`` it never is. Nothing is sent before

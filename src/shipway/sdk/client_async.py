@@ -43,6 +43,7 @@ from shipway.project import Project, declared, from_objects, read
 from shipway.sdk import waiting
 from shipway.sdk.arguments import Applicable, Kind, data_of, noun_of
 from shipway.sdk.catalog_async import AsyncCatalog
+from shipway.sdk.data_async import AsyncData
 from shipway.sdk.deployment_async import AsyncDeployment
 from shipway.sdk.inference import body_of, value_of
 from shipway.sdk.notebook import live
@@ -57,7 +58,7 @@ _DISPLAY_TIMEOUT = 5.0  # seconds that the card of an object in a notebook waits
 _TICK = 1.0  # seconds of a watch's silence after which a deadline is looked at
 
 
-class AsyncClient(AsyncCatalog):
+class AsyncClient(AsyncCatalog, AsyncData):
     """The hub of this home (``SHIPWAY_HOME``), or one at ``url`` (``http://127.0.0.1:PORT``) with its ``token``.
 
     The home's hub is started when it is needed and none runs; with ``start=False`` it never is. Nothing is sent before

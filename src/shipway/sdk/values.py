@@ -51,6 +51,33 @@ def made(answer: Mapping[str, Any]) -> Version:
 
 
 @dataclass(frozen=True, slots=True)
+class DataSet:
+    """A version of a data set; ``str`` of it is ``points:2``. ``content`` is the digest of its files and nothing else.
+
+    ``source``: where it was added from. ``uri``: where its files lie when they are pinned and not kept here, or empty.
+    """
+
+    name: str
+    number: int
+    digest: str
+    content: str
+    files: int
+    size: int  # bytes
+    labels: Mapping[str, str] = field(hash=False)
+    source: str
+    uri: str
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.number}"
+
+
+def data_set(answer: Mapping[str, Any]) -> DataSet:
+    """The version of a data set as the hub tells it."""
+    same = {key: answer[key] for key in ("name", "number", "digest", "content", "files", "size", "labels", "source")}
+    return DataSet(uri=(answer["remote"] or {}).get("uri", ""), **same)
+
+
+@dataclass(frozen=True, slots=True)
 class Damage:
     """A blob that is not what its digest says, or is not there. ``what``: its file, or which kind of blob it is."""
 

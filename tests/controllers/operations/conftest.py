@@ -71,9 +71,9 @@ class Home:
         assert found is not None
         return found
 
-    def ledger(self, name: str = "digits") -> list[tuple[str, Mapping[str, Any]]]:
+    def ledger(self, name: str = "digits", kind: str = "Model") -> list[tuple[str, Mapping[str, Any]]]:
         """Reason and data of each line."""
-        return [(one.reason, one.data) for one in self.journal.entries(subject=f"Model/{name}", type="ledger")]
+        return [(one.reason, one.data) for one in self.journal.entries(subject=f"{kind}/{name}", type="ledger")]
 
 
 def _registry(plain_http: bool) -> Registry:

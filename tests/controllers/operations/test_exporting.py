@@ -125,3 +125,12 @@ def test_skopeo_reads_both(trained: Home, tmp_path: Path) -> None:
         copy = ["skopeo", "--insecure-policy", "copy", "--all", source, f"oci:{tmp_path}/copy:x"]
         done = subprocess.run(copy, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_an_export_into_a_home_that_has_the_version_takes_nothing_from_it(home: Home) -> None:
+    """What a home says of its version, that it was trained there for example, stands in the entry of the tag."""
+    asyncio.run(home.trained("digits", model_pkl=b"weights"))
+    asked = ExportRequest(path=str(home.layout.root), form="layout")
+    asyncio.run(home.transfers.export("digits", "1", asked, home.report))
+    [version] = home.versions.list("digits")
+    assert (version.origin, version.fingerprint) == ("job", "f")

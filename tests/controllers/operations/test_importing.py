@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from shipway.controllers.model import ModelController
 from shipway.controllers.operations.requests import ImportRequest
-from shipway.controllers.updates import update, with_finalizer
+from shipway.controllers.updates import all_of, update, with_finalizer
 from shipway.errors import Conflict, Refused, UserError
 from shipway.kinds import Model
+from shipway.models import Materials
 from tests.controllers.operations.conftest import Home
 
 ONNX = b"\x08\x07\x12\x07pytorch" + bytes(100)
@@ -48,7 +50,26 @@ def test_the_same_files_are_the_version_that_they_were(home: Home) -> None:
     first = add(home, path)
     second = add(home, path, form="tar+zstd", metrics={"accuracy": 1.0})
     assert second == {**first, "there": True}
-    assert len(home.ledger()) == 1
+    assert [reason for reason, _ in home.ledger()] == ["Imported", "ChampionMoved"]
+
+
+def test_who_imports_makes_it_champion_also_when_the_controller_looks_meanwhile(home: Home) -> None:
+    """An object without a champion, seen by the controller, would get one in nobody's name."""
+    materials = Materials(home.layout, home.folder / "cache")
+    controller = ModelController(home.store, home.clock, home.versions, materials, home.recorder)
+    path = home.files("bought", model_onnx=ONNX)
+
+    async def watched() -> None:
+        asked = ImportRequest(path=str(path))
+        task = asyncio.create_task(home.transfers.add_files("digits", asked, "ada", home.report))
+        while not task.done():
+            for model in all_of(home.store, Model):
+                await controller.reconcile(model.name)
+            await asyncio.sleep(0)
+        await task
+
+    asyncio.run(watched())
+    assert [data["by"] for reason, data in home.ledger() if reason == "ChampionMoved"] == ["ada"]
 
 
 def test_other_files_are_the_next_version_and_champion(home: Home) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,12 +14,14 @@ import pytest
 from shipway.errors import Corrupt, RegistryRefused, UserError
 from shipway.oci import EMPTY_CONFIG, Descriptor, Digest, Index, Layout, Manifest
 from shipway.oci.encrypted import Encrypted
+from shipway.oci.label import label
 from shipway.oci.manifest import INDEX_TYPE
+from shipway.oci.pushed import PUSHED
 from shipway.oci.reference import Reference
 from shipway.oci.registry.client import Registry
 from shipway.oci.registry.credentials import Anonymous
 from shipway.oci.registry.limits import Limits
-from shipway.oci.registry.origins import PUSHED, neighbour
+from shipway.oci.registry.origins import neighbour
 from shipway.oci.registry.transport import Pace
 from shipway.testing.registry import Drop, FakeRegistry, Quirks, Reply
 from shipway.transfer import Progress
@@ -98,7 +101,8 @@ def test_progress_is_told_of_each_file_up_to_its_end(made: Artifact, registry: F
     ask(lambda one: one.push(made.layout, made.root, reference(registry), told.append))
     last = {one.what: one for one in told}
     for layer in made.layers:
-        assert last[str(layer.digest)[:19]].over
+        assert last[label(layer)].over
+    assert {"tag 1", *map(label, made.layers)} < last.keys()
     for what in last:
         done = [one.done for one in told if one.what == what]
         assert done == sorted(done)
@@ -262,6 +266,33 @@ def test_a_list_that_is_never_ours_is_given_up(made: Artifact) -> None:
 
         with pytest.raises(RegistryRefused, match="ours is lost again"):
             asyncio.run(run())
+
+
+def test_a_list_that_lies_of_its_referrers_is_not_believed(made: Artifact, tmp_path: Path) -> None:
+    signature = signed(made)
+    with FakeRegistry(Quirks(referrers=False)) as registry:
+        ask(lambda one: one.push(made.layout, made.root, reference(registry)))
+        kind = "application/vnd.oci.artifact.manifest.v1+json"
+        theirs = {"blobs": [], "subject": made.root.to_json(), "mediaType": kind}
+        foreign = registry.add_manifest(REPOSITORY, theirs, media_type=kind)
+        gone = Digest.of(b"deleted")
+        lies = Index(
+            (
+                replace(signature, size=7, media_type=INDEX_TYPE),
+                Descriptor(INDEX_TYPE, foreign, 9),
+                Descriptor(INDEX_TYPE, gone, 9),
+            )
+        )
+        tag = f"sha256-{made.root.digest.hex}"
+        registry.add_manifest(REPOSITORY, lies.to_bytes(), tag=tag, media_type=INDEX_TYPE)
+        layout, told = Layout(tmp_path / "pulled"), list[Progress]()
+        with layout.lease("test") as lease:
+            ask(lambda one: one.pull(reference(registry), layout, lease, told.append, referrers=True))
+        assert [one.digest for one in layout.referrers(made.root.digest)] == [signature.digest]
+        assert [one.what for one in told if one.note.startswith("left out")] == [
+            f"index {foreign.hex[:12]}",
+            f"index {gone.hex[:12]}",
+        ]
 
 
 def test_a_deleted_referrer_leaves_the_fallback_list(made: Artifact) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipway.oci import EMPTY_CONFIG, EMPTY_CONFIG_BYTES, Descriptor, Digest, Manifest
+from shipway.oci.label import label
+from shipway.oci.manifest import DOCKER_MANIFEST_TYPE, INDEX_TYPE, MANIFEST_TYPE
 from shipway.oci.registry import contents
-from shipway.oci.registry.contents import INDEXES, MANIFESTS, Contents
+from shipway.oci.registry.contents import Contents
 
 LAYER = Descriptor("application/x", Digest.of(b"layer"), 5)
 JSON = st.recursive(
@@ -66,19 +69,19 @@ def test_what_is_no_manifest(data: bytes) -> None:
 
 
 def test_the_type_is_what_it_says_itself_else_what_the_registry_says() -> None:
-    data = as_json({"mediaType": MANIFESTS[0], "layers": []})
-    assert contents.media_type(data, f"{MANIFESTS[0]}; charset=utf-8") == MANIFESTS[0]
-    assert contents.media_type(data, "text/plain") == MANIFESTS[0]
-    assert contents.media_type(as_json({"layers": []}), MANIFESTS[1]) == MANIFESTS[1]
+    data = as_json({"mediaType": MANIFEST_TYPE, "layers": []})
+    assert contents.media_type(data, f"{MANIFEST_TYPE}; charset=utf-8") == MANIFEST_TYPE
+    assert contents.media_type(data, "text/plain") == MANIFEST_TYPE
+    assert contents.media_type(as_json({"layers": []}), DOCKER_MANIFEST_TYPE) == DOCKER_MANIFEST_TYPE
 
 
 @pytest.mark.parametrize(
     "document, told, why",
     [
-        ({"mediaType": MANIFESTS[0]}, INDEXES[0], "and the registry that it is"),
+        ({"mediaType": MANIFEST_TYPE}, INDEX_TYPE, "and the registry that it is"),
         ({"layers": [], "manifests": []}, "", "at once"),
-        ({"layers": []}, INDEXES[0], "and is not"),
-        ({"manifests": []}, MANIFESTS[1], "and is not"),
+        ({"layers": []}, INDEX_TYPE, "and is not"),
+        ({"manifests": []}, DOCKER_MANIFEST_TYPE, "and is not"),
         ({"mediaType": 7}, "", "no text"),
     ],
 )
@@ -95,8 +98,12 @@ def test_embedded_content_is_believed_only_when_it_is_right() -> None:
 
 
 def test_people_see_a_files_name() -> None:
-    assert contents.label(LAYER) == str(LAYER.digest)[:19]
-    assert contents.label(LAYER.annotated({"org.opencontainers.image.title": "a.bin"})) == "a.bin"
+    assert label(LAYER) == f"blob {LAYER.digest.hex[:12]}"
+    assert label(EMPTY_CONFIG) == "config 44136fa355b3"
+    assert label(replace(LAYER, media_type="application/vnd.cncf.model.config.v1+json")).startswith("config ")
+    assert label(replace(LAYER, media_type=INDEX_TYPE)).startswith("index ")
+    assert label(replace(LAYER, media_type=MANIFEST_TYPE)).startswith("manifest ")
+    assert label(LAYER.annotated({"org.opencontainers.image.title": "a.bin"})) == "a.bin"
 
 
 @settings(max_examples=50, deadline=None)

@@ -295,10 +295,10 @@ def test_a_manifest_of_10_megabytes(made: Artifact, layout: Layout) -> None:
     large = json.dumps({"schemaVersion": 2, "layers": [], "annotations": {"x": "y" * 10_000_000}}).encode()
     with FakeRegistry() as registry:
         registry.add_manifest(REPOSITORY, large, tag="1")
-        with pytest.raises(RegistryBroken) as failed:
+        # How much was sent is the kernel's business: its buffers may hold all of it. The reading ends: see Endless.
+        with pytest.raises(RegistryBroken, match="more than 4194304 bytes") as failed:
             asyncio.run(pull(registry, layout))
         is_clear(failed.value)
-        assert registry.requests("GET").sent < 10_000_000
         nothing_is_wrong(layout)
 
 

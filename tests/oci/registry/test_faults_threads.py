@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
+from shipway.oci import Descriptor, Layout
+from shipway.oci.registry.source import Source
 from shipway.oci.registry.threads import in_thread
 
 
@@ -61,5 +67,59 @@ def test_an_error_of_a_thread_that_nobody_waits_for() -> None:
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+    asyncio.run(work())
+
+
+class _Slow(Layout):
+    """A layout whose blobs open and are read when they are let."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.asked, self.let, self.open = threading.Event(), threading.Event(), 0
+
+    @contextmanager
+    def open_unverified(self, descriptor: Descriptor) -> Iterator[BinaryIO]:
+        with super().open_unverified(descriptor) as file:
+            self.open += 1
+            self.asked.set()
+            self.let.wait()
+            try:
+                yield file
+            finally:
+                self.open -= 1
+
+
+def test_a_blob_that_is_opened_for_nobody_is_closed(tmp_path: Path) -> None:
+    layout = _Slow(tmp_path / "oci")
+    blob = layout.put_blob(b"content")
+
+    async def work() -> None:
+        async def send() -> None:
+            async with Source(layout, blob, 0, blob.size, lambda _: None):
+                raise AssertionError("it was cancelled before")
+
+        task = asyncio.ensure_future(send())
+        await asyncio.to_thread(layout.asked.wait)
+        task.cancel()
+        layout.let.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert layout.open == 0
+
+    asyncio.run(work())
+
+
+def test_a_blob_of_which_the_first_piece_is_sent_is_closed(tmp_path: Path) -> None:
+    layout = _Slow(tmp_path / "oci")
+    layout.let.set()
+    blob = layout.put_blob(bytes(3 << 20))
+
+    async def work() -> None:
+        async with Source(layout, blob, 0, blob.size, lambda _: None) as source:
+            async for piece in source:
+                assert piece
+                break
+        assert layout.open == 0
 
     asyncio.run(work())

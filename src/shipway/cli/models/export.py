@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from shipway.cli.models.reference import VERSION
 from shipway.cli.operation import run
 from shipway.cli.options import act_output
 from shipway.cli.output import emit
@@ -17,7 +18,7 @@ _FORMS = {"files": "files", "layout": "an OCI layout", "archive": "an OCI archiv
 
 
 @click.command()
-@click.argument("version", metavar="NAME[:N|ALIAS]")
+@click.argument("version", metavar="NAME[:N|ALIAS]", type=VERSION)
 @click.argument("to", metavar="FOLDER|FILE.tar|oci:FOLDER")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @act_output

@@ -34,8 +34,8 @@ def import_(
 ) -> None:
     """Make a version of a folder, an ONNX or safetensors file, an MLflow model or (with --trust) a pickle.
 
-    The hub reads PATH itself. NAME is by default made of the file's. Nothing in it is run or unpickled. The same
-    files are the version that they were.
+    The hub reads PATH itself. NAME is by default made of the file's. Nothing in it is run or unpickled. The version
+    is champion then, and services of NAME roll to it. The same files are the version that they were.
     """
     whole = path.absolute()
     document = {
@@ -46,7 +46,9 @@ def import_(
         "metrics": dict(map(_metric, metrics)),
     }
     made = run(versions_of(name or object_name(whole.stem if path.is_file() else whole.name)), document, output)
-    emit(made, output, told(made))
+    emit(made, output, told(made, trust=trust))
+    if made["there"] and (metrics or description):
+        click.echo("--metric and --description were not taken: what is said of a version never changes", err=True)
 
 
 def _metric(text: str) -> tuple[str, float]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import quote
 
 import click
 
 from shipway.cli.hubs import connect
+from shipway.cli.models.reference import VERSION
 from shipway.cli.options import act_output
 from shipway.cli.up import deploy
+from shipway.deploy.catalog import split, version_path
 from shipway.deploy.optimize import optimizing
 from shipway.kinds import CHAMPION
 from shipway.project import from_objects
 
 
 @click.command()
-@click.argument("reference", metavar="NAME[:N]")
+@click.argument("reference", metavar="NAME[:N|ALIAS]", type=VERSION)
 @click.option("--rtol", type=click.FloatRange(min=0), help="How far numbers may be apart, relative to their size.")
 @click.option("--atol", type=click.FloatRange(min=0), help="How far numbers may be apart at all.")
 @click.option("--share", type=click.FloatRange(0, 1), help="Which part of the rows may differ by more.")
@@ -32,8 +33,8 @@ def optimize(
 
     A job exports it to ONNX, asks both for the rows that training saved (save_sample), and times both.
     """
-    name, _, ref = reference.partition(":")
-    detail = connect().get(f"/v1/models/{quote(name)}/versions/{quote(ref or CHAMPION)}")
+    name, ref = split(reference, CHAMPION)
+    detail = connect().get(version_path(name, ref))
     params = {key: value for key, value in given.items() if value is not None}
     with TemporaryDirectory(prefix="shipway-optimize-") as nothing:  # the job has no files of its own
         job = optimizing(name, detail, params, allow_pickle=allow_pickle)

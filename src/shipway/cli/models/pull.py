@@ -44,17 +44,18 @@ def pull(
     if key_file:
         options["key"] = public_key(key_file).to_pem().decode()
     made = run(versions_of(name or name_in(reference)), {"reference": reference, **options}, output)
-    emit(made, output, told(made))
+    emit(made, output, told(made, trust=trust))
     if is_pickle(made["format"]) and not made["trusted"]:
         click.echo(
             "a pickle that was not made here: services load it with --trust, or allowPickle: true in them", err=True
         )
 
 
-def told(made: Mapping[str, Any]) -> str:
-    """What became of a pull or an import, for people."""
-    version = f"{made['name']}:{made['version']}"
+def told(made: Mapping[str, Any], *, trust: bool) -> str:
+    """What became of a pull or an import, for people; ``trust``: it was asked for."""
+    version, digest = f"{made['name']}:{made['version']}", made["digest"]
+    is_champion = ["champion"] if made["champion"] else []
+    is_trusted = ["trusted"] if trust else []
     if made["there"]:
-        return f"{version} is there already: the same files, {made['digest']}"
-    champion = ", champion now" if made["champion"] else ""
-    return f"{version}: {made['format']}, {size(made['size'])}, {made['digest']}{champion}"
+        return ", ".join([f"{version} is there already: the same files", digest, *is_champion, *is_trusted])
+    return ", ".join([f"{version}: {made['format']}", size(made["size"]), digest, *is_champion, *is_trusted])

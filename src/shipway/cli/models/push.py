@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from shipway import settings
+from shipway.cli.models.reference import VERSION
 from shipway.cli.operation import run
 from shipway.cli.options import act_output
 from shipway.cli.output import emit
@@ -15,7 +16,7 @@ from shipway.deploy.transfers import push_target, version_of
 
 
 @click.command()
-@click.argument("version", metavar="NAME[:N|ALIAS]")
+@click.argument("version", metavar="NAME[:N|ALIAS]", type=VERSION)
 @click.argument("reference", required=False)
 @click.option("--also-tag", multiple=True, metavar="TAG", help="A further tag of the registry; may be repeated.")
 @click.option("--referrers/--no-referrers", default=True, help="Signatures and what else refers to it go along.")

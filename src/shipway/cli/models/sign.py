@@ -9,6 +9,7 @@ import click
 
 from shipway.cli.hubs import connect
 from shipway.cli.models.keys import password_file, private_key
+from shipway.cli.models.reference import VERSION
 from shipway.cli.options import act_output
 from shipway.cli.output import emit
 from shipway.deploy.transfers import version_of
@@ -16,7 +17,7 @@ from shipway.signing import sign as signed
 
 
 @click.command()
-@click.argument("version", metavar="NAME[:N|ALIAS]")
+@click.argument("version", metavar="NAME[:N|ALIAS]", type=VERSION)
 @click.option("--key", "key_file", metavar="FILE", required=True, help="The private key, in PEM.")
 @password_file
 @act_output

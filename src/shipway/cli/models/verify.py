@@ -10,6 +10,7 @@ import click
 
 from shipway.cli.failure import Reported
 from shipway.cli.models.keys import public_key
+from shipway.cli.models.reference import VERSION
 from shipway.cli.operation import run
 from shipway.cli.options import act_output
 from shipway.cli.output import emit
@@ -20,7 +21,7 @@ from shipway.signing import Verdict, judge
 
 
 @click.command()
-@click.argument("version", metavar="NAME[:N|ALIAS]|REFERENCE")
+@click.argument("version", metavar="NAME[:N|ALIAS]|REFERENCE", type=VERSION)
 @click.option("--key", "key_file", metavar="FILE", help="The public key with which it must be signed, in PEM.")
 @click.option("--plain-http", is_flag=True, help="Speak HTTP without TLS to a host that is not this machine.")
 @act_output

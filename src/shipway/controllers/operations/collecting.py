@@ -67,7 +67,8 @@ class Collecting:
         return await asyncio.shield(asyncio.ensure_future(work))
 
     async def _plan(self, report: Report) -> Mapping[str, Any]:
-        heaps = await asyncio.to_thread(self._look, report)
+        async with self._one_at_a_time:  # what another deletes meanwhile would look as if it were missing
+            heaps = await asyncio.to_thread(self._look, report)
         return _told(heaps, await asyncio.to_thread(self._kept_for_now), dry_run=True)
 
     async def _collect(self, by: str, report: Report) -> Mapping[str, Any]:
@@ -91,8 +92,8 @@ class Collecting:
 
     def _act(self, report: Report) -> tuple[Heap, ...]:
         report(Progress("look for what nothing needs", 0))
-        self._forgettable(self._snapshots.all())  # reads what it has to while nobody waits
-        forgotten = self._snapshots.forget(self._forgettable)
+        # Looked at before, while nobody waits: mostly there is nothing to forget, and never much to read again.
+        forgotten = self._snapshots.forget(self._forgettable) if self._forgettable(self._snapshots.all()) else ()
         report(Progress("delete blobs", 0))
         gone = sweep(self._layout, self._marks)
         report(Progress("remove files that can be made again", 0))

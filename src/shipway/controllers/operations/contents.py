@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shipway.models.modelpack import FILEPATH
 from shipway.oci import Descriptor, Digest, Layout, Manifest
 from shipway.oci.manifest import INDEX_TYPES, MANIFEST_TYPES
 
@@ -27,11 +26,3 @@ def blobs(layout: Layout, root: Descriptor, seen: set[Digest] | None = None) -> 
     for one in children(layout, root):
         yield from blobs(layout, one, seen)
     yield root
-
-
-def named(descriptor: Descriptor) -> str:
-    """How people know a blob: the file of a layer, else what it is and the begin of its digest."""
-    file = descriptor.annotations.get(FILEPATH)
-    kind = descriptor.media_type
-    word = "index" if kind in INDEX_TYPES else "manifest" if kind in MANIFEST_TYPES else "blob"
-    return file or f"{word} {descriptor.digest.hex[:12]}"

@@ -11,15 +11,18 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from shipway.controllers.operations.cancelling import in_thread
-from shipway.controllers.operations.parts import NewRegistry
+from shipway.controllers.operations.parts import NewRegistry, missing
 from shipway.controllers.operations.pushing import targets_of
 from shipway.controllers.operations.requests import LocalPath, PushRequest
+from shipway.controllers.recorder import Recorder
 from shipway.data import DataFile, DataSets, DataVersion, Difference, Remote
 from shipway.kinds import Value
 from shipway.kinds.meta import Name
-from shipway.oci import Layout
+from shipway.oci import Descriptor, Layout
 from shipway.oci.reference import Reference
 from shipway.transfer import Report
+
+SUBJECT = "Data"  # and the name, in the ledger; no kind
 
 
 class DataAddRequest(Value):
@@ -66,8 +69,9 @@ class DataTransfers:
     sets: DataSets
     layout: Layout
     registry: NewRegistry
+    recorder: Recorder
 
-    async def add(self, name: str, asked: DataAddRequest, report: Report) -> Mapping[str, Any]:
+    async def add(self, name: str, asked: DataAddRequest, by: str, report: Report) -> Mapping[str, Any]:
         """Raises UserError, Refused, NotFound, Conflict for what is at the path or the URI, EnvironmentFault."""
         source: Path | Remote = Path(asked.path or "")
         if asked.uri is not None:
@@ -75,22 +79,26 @@ class DataTransfers:
         version, new = await in_thread(
             lambda told: self.sets.add(name, source, asked.labels, told, copy=asked.keep), report
         )
-        return self._made(version, new)
+        if new:
+            self._record(version, "Added", f"was added from {version.source}", by)
+        return await self._made(version, new)
 
-    async def pull(self, name: str, asked: DataPullRequest, report: Report) -> Mapping[str, Any]:
+    async def pull(self, name: str, asked: DataPullRequest, by: str, report: Report) -> Mapping[str, Any]:
         """Raises UserError, Refused for what is no data set, and what :class:`Registry` raises."""
         reference = Reference.parse(asked.reference)
         with self.layout.lease(f"pull {reference}") as lease:
             async with self.registry(asked.plain_http) as registry:
-                descriptor = await registry.pull(reference, self.layout, lease, report)
+                with missing(reference):
+                    descriptor = await registry.pull(reference, self.layout, lease, report)
             pinned = str(reference.pinned(descriptor.digest))
             version, new = await asyncio.to_thread(self.sets.adopt, name, descriptor, pinned)
-        return self._made(version, new)
+        if new:
+            self._record(version, "Pulled", f"was pulled from {pinned}", by)
+        return await self._made(version, new)
 
-    async def push(self, reference: str, asked: PushRequest, report: Report) -> Mapping[str, Any]:
+    async def push(self, reference: str, asked: PushRequest, by: str, report: Report) -> Mapping[str, Any]:
         """Send what the registry does not have. Raises NotFound, UserError, and what :class:`Registry` raises."""
-        version = self.sets.resolve(reference)
-        descriptor = self.sets.descriptor(f"{version.name}:{version.number}")
+        version, descriptor = await asyncio.to_thread(self._found, reference)
         targets = targets_of(asked, version.number)
         with self.layout.lease(f"push data {version.name}:{version.number}") as lease:
             lease.hold(descriptor.digest)  # somebody may remove the version meanwhile
@@ -99,15 +107,14 @@ class DataTransfers:
                     await registry.push(self.layout, descriptor, target, report, referrers=asked.referrers)
         pinned = str(targets[0].pinned(descriptor.digest))
         await asyncio.to_thread(self.sets.mark_pushed, version.name, version.number, pinned)
+        self._record(version, "Pushed", f"was pushed to {pinned}", by)
         told = {"name": version.name, "version": version.number, "digest": version.digest}
         return {**told, "reference": pinned, "tags": [one.tag for one in targets]}
 
     async def write(self, reference: str, asked: DataWriteRequest, report: Report) -> Mapping[str, Any]:
         """Raises NotFound, Refused for another file in the way, Conflict for an object that changed, Corrupt."""
-        version = self.sets.resolve(reference)
-        name = f"{version.name}:{version.number}"
-        descriptor = self.sets.descriptor(name)
-        folder = Path(asked.path)
+        version, descriptor = await asyncio.to_thread(self._found, reference)
+        name, folder = f"{version.name}:{version.number}", Path(asked.path)
         with self.layout.lease(f"write data {name}") as lease:
             lease.hold(descriptor.digest)
             there = await in_thread(lambda told: self.sets.write(descriptor, folder, told, what=name), report)
@@ -134,12 +141,24 @@ class DataTransfers:
         """Between two. Raises NotFound."""
         return self.sets.difference(before, after)
 
-    def remove(self, reference: str) -> tuple[str, ...]:
+    async def remove(self, reference: str, by: str) -> tuple[str, ...]:
         """One version, or all of a data set; which. Raises NotFound."""
-        return self.sets.remove(reference)
+        gone = await asyncio.to_thread(self.sets.remove, reference)
+        for one in gone:
+            self._record(one, "VersionRemoved", "was removed", by)
+        return tuple(f"{one.name}:{one.number}" for one in gone)
 
-    def _made(self, version: DataVersion, new: bool) -> Mapping[str, Any]:
-        latest = self.sets.resolve(version.name).number
+    def _found(self, reference: str) -> tuple[DataVersion, Descriptor]:
+        version = self.sets.resolve(reference)
+        return version, self.sets.descriptor(f"{version.name}:{version.number}")
+
+    def _record(self, version: DataVersion, reason: str, what: str, by: str) -> None:
+        told = {"version": version.number, "digest": version.digest, "by": by}
+        said = f"data set {version.name}:{version.number} {what}"
+        self.recorder.ledger(f"{SUBJECT}/{version.name}", reason, said, told)
+
+    async def _made(self, version: DataVersion, new: bool) -> Mapping[str, Any]:
+        latest = (await asyncio.to_thread(self.sets.resolve, version.name)).number
         return {
             "name": version.name,
             "version": version.number,

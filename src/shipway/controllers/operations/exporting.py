@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from shipway.controllers.operations.cancelling import in_thread
-from shipway.controllers.operations.contents import blobs, named
+from shipway.controllers.operations.contents import blobs
 from shipway.controllers.operations.parts import Parts
 from shipway.controllers.operations.requests import ExportRequest
 from shipway.errors import Refused, UserError
 from shipway.models import artifact, materialise
 from shipway.oci import Descriptor, Index, Layout, disk
+from shipway.oci.label import label
 from shipway.oci.leases import Lease
 from shipway.transfer import Progress, Report
 
@@ -108,7 +109,8 @@ class _Export:
             for one in blobs(self._layout, self._descriptor):
                 self._copy(one, target, lease, report)
                 size += one.size
-            target.tag(self._descriptor, self._tag)
+            if known is None or known.digest != self._descriptor.digest:
+                target.tag(self._descriptor, self._tag)  # else it stays: a home says there that it made the version
             for one in self._layout.referrers(self._descriptor.digest):
                 for blob in blobs(self._layout, one):
                     self._copy(blob, target, lease, report)
@@ -140,7 +142,7 @@ class _Heard:
 
     def __init__(self, source: BinaryIO, descriptor: Descriptor, report: Report) -> None:
         self._source = source
-        self._what = named(descriptor)
+        self._what = label(descriptor)
         self._size = descriptor.size
         self._done = 0
         self._report = report

@@ -58,12 +58,12 @@ async def add_files(parts: Parts, name: str, asked: ImportRequest, by: str, repo
     version = await in_thread(partial(_packed, parts, name, found, lineage, asked), report)
     if asked.trust:
         await parts.trust(name, version, by)
+    parts.check_accepts(name)  # again: packing may have taken long
     message = f"{name}:{version.number} was made of {asked.path} ({version.size} bytes)"
     told = {"version": version.number, "digest": version.digest, "size": version.size, "path": asked.path, "by": by}
-    parts.recorder.decision(f"Model/{name}", "Imported", message, told, once=True)
-    model = parts.model(name)
-    cause = Cause(by, generation=model.metadata.generation, uid=model.metadata.uid)
-    verdict, now = Verdict("none", "imported"), parts.clock.now()
+    parts.recorder.ledger(f"Model/{name}", "Imported", message, told, once=True)
+    # Not before the champion is known: the controller of a model that is there would choose one in nobody's name.
+    verdict, cause, now = Verdict("none", "imported"), Cause(by), parts.clock.now()
     await judge_version(parts.store, parts.recorder, parts.versions, name, version.number, verdict, cause, now)
     return {
         "name": name,

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from shipway.controllers.operations.cancelling import in_thread
-from shipway.controllers.operations.contents import children, named
+from shipway.controllers.operations.contents import children
 from shipway.controllers.operations.parts import Parts, missing
 from shipway.controllers.operations.requests import RemoteVerifyRequest
 from shipway.controllers.operations.scratch import scratch
@@ -16,6 +16,7 @@ from shipway.controllers.operations.signatures import bundles
 from shipway.errors import Corrupt
 from shipway.oci import Descriptor, Digest, Layout
 from shipway.oci.digest import CHUNK
+from shipway.oci.label import label
 from shipway.oci.reference import Reference
 from shipway.transfer import Progress, Report
 
@@ -46,7 +47,7 @@ def _read(layout: Layout, root: Descriptor, what: str, report: Report) -> Mappin
         try:
             _read_blob(layout, one, report)
         except Corrupt as error:
-            damage.append({"digest": one.digest, "what": named(one), "problem": error.message})
+            damage.append({"digest": one.digest, "what": label(one), "problem": error.message})
     return {
         "what": what,
         "digest": root.digest,
@@ -76,4 +77,4 @@ def _read_blob(layout: Layout, descriptor: Descriptor, report: Report) -> None:
     with layout.open_blob(descriptor) as blob:
         while block := blob.read(CHUNK):
             done += len(block)
-            report(Progress(named(descriptor), done, descriptor.size))
+            report(Progress(label(descriptor), done, descriptor.size))

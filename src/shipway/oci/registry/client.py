@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Self
 
-from shipway.errors import UserError
+from shipway.errors import RegistryRefused, UserError
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.digest import Digest
+from shipway.oci.label import label
 from shipway.oci.layout import Layout
 from shipway.oci.leases import Lease
 from shipway.oci.reference import Reference
@@ -21,7 +22,7 @@ from shipway.oci.registry.push import push
 from shipway.oci.registry.repository import Repository
 from shipway.oci.registry.threads import in_thread
 from shipway.oci.registry.transport import REAL, Pace, Transport
-from shipway.transfer import Report, silent
+from shipway.transfer import Progress, Report, silent
 
 
 class Registry:
@@ -138,10 +139,16 @@ class Registry:
             if one.digest in seen or len(seen) > repository.limits.manifests:
                 continue
             seen.add(one.digest)
-            await pull(repository, one.digest, layout, lease)
-            data = await in_thread(layout.read_blob, one)
-            if _subject(data) == subject:  # a list may say what it likes
-                await in_thread(layout.attach_bytes, data, one.media_type, lease=lease)
+            try:
+                found = await pull(repository, one.digest, layout, lease)  # a list may say what it likes
+                data = await in_thread(layout.read_blob, found)
+                if _subject(data) == subject:
+                    await in_thread(layout.attach_bytes, data, found.media_type, lease=lease)
+            except (RegistryRefused, UserError) as error:
+                # Deleted, and still in a list that nobody cleans; or of a type that nobody here could read.
+                if isinstance(error, RegistryRefused) and error.status != 404:
+                    raise
+                repository.report(Progress(label(one), one.size, one.size, f"left out: {error.message}"))
             await self._pull_referrers(repository, one.digest, layout, lease, seen)
 
     def _at(self, reference: Reference, actions: str = "pull", report: Report = silent) -> Repository:

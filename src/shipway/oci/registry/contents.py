@@ -9,22 +9,19 @@ import base64
 import binascii
 from dataclasses import dataclass
 
-from shipway.errors import UserError
 from shipway.oci import document as documents
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.digest import Digest
-
-INDEXES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
+from shipway.oci.manifest import (
+    DOCKER_INDEX_TYPE,
+    DOCKER_MANIFEST_TYPE,
+    INDEX_TYPE,
+    INDEX_TYPES,
+    MANIFEST_TYPE,
+    MANIFEST_TYPES,
 )
-MANIFESTS = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-ACCEPT = ", ".join((*INDEXES, *MANIFESTS))
 
-_NOT_READABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError, UserError)
+ACCEPT = ", ".join((INDEX_TYPE, DOCKER_INDEX_TYPE, MANIFEST_TYPE, DOCKER_MANIFEST_TYPE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +43,12 @@ def media_type(data: bytes, told: str) -> str:
     own = document.get("mediaType") or announced
     if not isinstance(own, str):
         raise ValueError("its mediaType is no text")
-    known = (*INDEXES, *MANIFESTS)
+    known = INDEX_TYPES | MANIFEST_TYPES
     if own != announced and own in known and announced in known:
         raise ValueError(f"it says that it is {own}, and the registry that it is {announced}")
     if "manifests" in document and ("layers" in document or "config" in document):
         raise ValueError("it is an index and a manifest at once")
-    if (own in INDEXES and "layers" in document) or (own in MANIFESTS and "manifests" in document):
+    if (own in INDEX_TYPES and "layers" in document) or (own in MANIFEST_TYPES and "manifests" in document):
         raise ValueError(f"it says that it is {own}, and is not")
     return own
 
@@ -73,7 +70,7 @@ def of(data: bytes) -> Contents:
             ),
             subject=Descriptor.from_json(subject) if subject else None,
         )
-    except _NOT_READABLE as error:
+    except documents.NOT_READABLE as error:
         raise ValueError(f"it is no manifest ({type(error).__name__}: {error})") from None
 
 
@@ -87,9 +84,3 @@ def embedded(descriptor: Descriptor) -> bytes | None:
     except (binascii.Error, ValueError):
         return None
     return content if (Digest.of(content), len(content)) == (descriptor.digest, descriptor.size) else None
-
-
-def label(descriptor: Descriptor) -> str:
-    """What people call a blob: the path or title that its annotations give it, else the start of its digest."""
-    names = ("org.cncf.model.filepath", "org.opencontainers.image.title")
-    return next(filter(None, map(descriptor.annotations.get, names)), str(descriptor.digest)[:19])

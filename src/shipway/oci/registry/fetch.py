@@ -11,6 +11,7 @@ import aiohttp
 from shipway.errors import Corrupt, RegistryBroken
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.fetching import Fetch
+from shipway.oci.label import label
 from shipway.oci.layout import Layout
 from shipway.oci.leases import Lease
 from shipway.oci.registry import contents, errors, ranges
@@ -122,7 +123,7 @@ class Fetcher:
                 raise Failed(errors.broken("GET", url, f"the answer ended after {at - start} of {end - start} bytes"))
 
     def _tell(self, descriptor: Descriptor, done: int, note: str = "") -> None:
-        self._repository.report(Progress(contents.label(descriptor), done, descriptor.size, note))
+        self._repository.report(Progress(label(descriptor), done, descriptor.size, note))
 
 
 async def _batches(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

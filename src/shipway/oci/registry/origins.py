@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 
 from shipway.errors import ShipwayError
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.digest import Digest
 from shipway.oci.layout import Layout
+from shipway.oci.pushed import pushed
 from shipway.oci.reference import Reference
 from shipway.oci.registry import contents
-
-PUSHED = "dev.shipway.pushed"  # annotation of entries of index.json: a JSON list of references
 
 _MOST = 100  # versions that are looked at: a mount saves an upload, it is not worth reading thousands of manifests
 
@@ -40,11 +38,10 @@ def origins(layout: Layout, target: Reference, wanted: Collection[Digest]) -> Ma
 def neighbour(entry: Descriptor, target: Reference) -> str | None:
     """Another repository of the target's registry, to which this entry was pushed. Pure."""
     try:
-        listed = json.loads(entry.annotations.get(PUSHED, "[]"))
-        pushed = [Reference.parse(one) for one in listed if isinstance(one, str)]
-    except (ValueError, TypeError, RecursionError, ShipwayError):
+        known = [Reference.parse(one) for one in pushed(entry)]
+    except ShipwayError:
         return None
-    names = (one.repository for one in pushed if one.registry == target.registry)
+    names = (one.repository for one in known if one.registry == target.registry)
     return next((name for name in names if name != target.repository), None)
 
 

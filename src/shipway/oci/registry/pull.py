@@ -16,23 +16,13 @@ from shipway.oci.registry.walk import walk
 
 async def pull(repository: Repository, name: str, layout: Layout, lease: Lease) -> Descriptor:
     """Bring the manifest of that tag or digest with all that it needs."""
-    descriptor, data = await manifests.get(repository, name)
-    return await _bring(repository, descriptor, data, layout, lease)
+    root, data = await manifests.get(repository, name)
 
-
-async def pull_known(repository: Repository, descriptor: Descriptor, layout: Layout, lease: Lease) -> Descriptor:
-    """The same for a manifest whose descriptor is known: it is not asked for when the layout has it."""
-    return await _bring(repository, descriptor, None, layout, lease)
-
-
-async def _bring(
-    repository: Repository, root: Descriptor, data: bytes | None, layout: Layout, lease: Lease
-) -> Descriptor:
     async def read(descriptor: Descriptor) -> bytes:
         await in_thread(lease.hold, descriptor.digest)
         found = await in_thread(_there, layout, descriptor)
         if found is None:
-            found = data if data is not None and descriptor == root else await _fetched(repository, descriptor)
+            found = data if descriptor == root else await _fetched(repository, descriptor)
             await in_thread(layout.put_manifest_bytes, found, descriptor.media_type, lease=lease)
         return found
 

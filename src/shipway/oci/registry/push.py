@@ -5,8 +5,9 @@ from __future__ import annotations
 from shipway.oci import referrers as lists
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.index import Index
+from shipway.oci.label import label
 from shipway.oci.layout import Layout
-from shipway.oci.manifest import Manifest
+from shipway.oci.manifest import INDEX_TYPES, Manifest
 from shipway.oci.reference import Reference
 from shipway.oci.registry import contents, manifests, referrers
 from shipway.oci.registry.origins import origins
@@ -34,16 +35,17 @@ async def push(repository: Repository, layout: Layout, root: Descriptor, target:
 
 async def _put(repository: Repository, name: str, descriptor: Descriptor, data: bytes) -> None:
     subject = contents.of(data).subject
+    what = label(descriptor) if name == descriptor.digest else f"tag {name}"
     there = await manifests.head(repository, name)
     if there is not None and there.digest == descriptor.digest:
-        repository.report(Progress(name, len(data), len(data), "there already"))
+        repository.report(Progress(what, len(data), len(data), "there already"))
         listed = subject is None or await _is_listed(repository, subject, descriptor)
     else:
         answer = await manifests.put(repository, name, descriptor, data)
-        repository.report(Progress(name, len(data), len(data)))
+        repository.report(Progress(what, len(data), len(data)))
         listed = subject is None or "OCI-Subject" in answer.headers
     if not listed and subject is not None:
-        artifact = (Index if descriptor.media_type in contents.INDEXES else Manifest).from_bytes(data)
+        artifact = (Index if descriptor.media_type in INDEX_TYPES else Manifest).from_bytes(data)
         await referrers.remember(repository, subject.digest, lists.entry(descriptor, artifact))
 
 

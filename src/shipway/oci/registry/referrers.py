@@ -10,19 +10,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
-from shipway.errors import RegistryRefused, UserError
+from shipway.errors import RegistryRefused
 from shipway.oci import referrers as lists
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.digest import Digest
+from shipway.oci.document import NOT_READABLE
 from shipway.oci.index import Index
-from shipway.oci.manifest import INDEX_TYPE
-from shipway.oci.registry import contents, errors, headers, manifests
+from shipway.oci.manifest import INDEX_TYPE, INDEX_TYPES
+from shipway.oci.registry import errors, headers, manifests
 from shipway.oci.registry.repository import Repository
 from shipway.oci.registry.transport import Answer
 
 _NO_API = frozenset({400, 404, 405, 406, 501})  # the specification says 404; not every registry does
 _ROUNDS = 8  # tries to get a referrer into a list that others write too
-_NOT_READABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError, UserError)
 
 
 async def listed(repository: Repository, subject: Digest, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
@@ -73,11 +73,11 @@ async def _of_api(repository: Repository, subject: Digest, artifact_type: str | 
     found: list[Descriptor] = []
     async for answer in pages(repository, url, _NO_API):
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-        if answer.status != 200 or kind not in contents.INDEXES:
+        if answer.status != 200 or kind not in INDEX_TYPES:
             return None
         try:
             found += Index.from_bytes(answer.body).manifests
-        except _NOT_READABLE as error:
+        except NOT_READABLE as error:
             raise errors.broken("GET", answer.url, f"this is no list of referrers ({type(error).__name__})") from None
     return tuple(found)
 
@@ -91,7 +91,7 @@ async def _of_tag(repository: Repository, subject: Digest) -> tuple[Index, str |
         return Index(), None
     try:
         return Index.from_bytes(answer.body), answer.headers.get("ETag")
-    except _NOT_READABLE as error:
+    except NOT_READABLE as error:
         raise errors.broken("GET", url, f"this is no list of referrers ({type(error).__name__})") from None
 
 
@@ -108,7 +108,7 @@ async def tags(repository: Repository) -> tuple[str, ...]:
         try:
             document: Any = json.loads(answer.body)
             found |= dict.fromkeys(headers.printable(str(one)) for one in document["tags"] or ())
-        except _NOT_READABLE as error:
+        except NOT_READABLE as error:
             raise errors.broken("GET", answer.url, f"this is no list of tags ({type(error).__name__})") from None
     return tuple(found)
 

@@ -12,8 +12,9 @@ import aiohttp
 from shipway.errors import RegistryRefused
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.digest import Digest
+from shipway.oci.label import label
 from shipway.oci.layout import Layout
-from shipway.oci.registry import contents, errors, headers, location, upload
+from shipway.oci.registry import errors, headers, location, upload
 from shipway.oci.registry.repository import Repository
 from shipway.oci.registry.source import Source
 from shipway.oci.registry.threads import in_thread
@@ -191,4 +192,4 @@ class Sender:
         return Told(response.status, url, response.headers.get("Range", ""))
 
     def _tell(self, descriptor: Descriptor, done: int, note: str = "") -> None:
-        self._repository.report(Progress(contents.label(descriptor), done, descriptor.size, note))
+        self._repository.report(Progress(label(descriptor), done, descriptor.size, note))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from typing import BinaryIO, Final, Self
 
 from shipway.errors import Corrupt
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.layout import Layout
+from shipway.oci.registry.threads import in_thread
 
 _PIECE: Final = 1 << 20  # bytes
 
@@ -23,22 +24,30 @@ class Source:
     def __init__(
         self, layout: Layout, descriptor: Descriptor, start: int, end: int, sent: Callable[[int], None]
     ) -> None:
-        self._opened: AbstractContextManager[BinaryIO] = layout.open_unverified(descriptor)
+        self._layout = layout
         self._descriptor = descriptor
         self._start = start
         self._end = end
         self._sent = sent
         self._ahead: asyncio.Task[bytes] | None = None
+        self._opened = ExitStack()
         self._file: BinaryIO
 
     async def __aenter__(self) -> Self:
-        self._file = await asyncio.to_thread(self._open)
+        try:
+            self._file = await in_thread(self._open)
+        except BaseException:  # cancelled, too, when it was open already
+            self._opened.close()
+            raise
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        if self._ahead is not None:
-            await asyncio.wait({self._ahead})  # the thread reads the file that is closed next
-        self._opened.__exit__(None, None, None)
+        try:
+            if self._ahead is not None:
+                self._ahead.cancel()
+                await asyncio.wait({self._ahead})  # its thread reads the file that is closed next
+        finally:
+            self._opened.close()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         at = self._start
@@ -54,10 +63,10 @@ class Source:
             self._sent(at)
 
     def _open(self) -> BinaryIO:
-        file = self._opened.__enter__()
+        file = self._opened.enter_context(self._layout.open_unverified(self._descriptor))
         file.seek(self._start)
         return file
 
     def _read(self, at: int) -> None:
         count = min(_PIECE, self._end - at)
-        self._ahead = asyncio.ensure_future(asyncio.to_thread(self._file.read, count)) if count else None
+        self._ahead = asyncio.ensure_future(in_thread(self._file.read, count)) if count else None

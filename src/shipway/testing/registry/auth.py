@@ -99,20 +99,7 @@ class Bearer:
 
     def token(self, authorization: str, query: Mapping[str, list[str]], form: Mapping[str, list[str]]) -> Answer:
         """What the token endpoint answers: GET with Basic, or POST with a password or a refresh token."""
-        if form:
-            refreshed = form.get("grant_type") == ["refresh_token"]
-            known = bool(self._identity) and form.get("refresh_token") == [self._identity]
-            known = (
-                known
-                if refreshed
-                else (form.get("username"), form.get("password"))
-                == (
-                    [self._user],
-                    [self._password],
-                )
-            )
-        else:
-            known = _basic(authorization) == (self._user, self._password)
+        known = self._knows(authorization, form)
         if not known and (form or authorization):
             return error("UNAUTHORIZED", "the user or the password is wrong")
         scopes = [one for text in (form or query).get("scope", []) for one in text.split()]
@@ -123,6 +110,13 @@ class Bearer:
         with self._lock:
             self._tokens[token] = self._clock() + self._lifetime, granted
         return Answer.json({"token": token, "access_token": token, "expires_in": int(self._lifetime)})
+
+    def _knows(self, authorization: str, form: Mapping[str, list[str]]) -> bool:
+        if not form:
+            return _basic(authorization) == (self._user, self._password)
+        if form.get("grant_type") == ["refresh_token"]:
+            return bool(self._identity) and form.get("refresh_token") == [self._identity]
+        return (form.get("username"), form.get("password")) == ([self._user], [self._password])
 
 
 def _actions(scopes: Iterable[str]) -> list[tuple[str, str]]:
