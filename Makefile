@@ -16,8 +16,8 @@ demo: .venv/installed ## train, version and serve examples/digits
 test: .venv/installed-dev ## the plain tier: no root, no Debian package, no torch
 	@$(PYTEST) -m "not extras and not realtool and not thorough"
 
-test-all: .venv/installed-extras ## every test; SHIPWAY_REQUIRE_TOOLS=1 makes a skip a failure
-	@$(PYTEST)
+test-all: .venv/installed-extras ## every test (or ONLY="extras or realtool"); SHIPWAY_REQUIRE_TOOLS=1 makes a skip a failure
+	@$(PYTEST) $(if $(ONLY),-m "$(ONLY)")
 
 cover: .venv/installed-dev ## the rooms that decide: every branch
 	@$(PYTEST) $(PURE:%=tests/%) $(PURE:%=--cov=shipway.%) --cov-branch --cov-report=term-missing --cov-fail-under=100
