@@ -35,6 +35,8 @@ def test_a_reference_is_read_and_written(text: str, parts: tuple[str | None, ...
     [
         ("digits:3", "not a registry"),
         ("team/digits", "'team' is not a registry"),
+        ("ghcr.io", "no repository follows the registry 'ghcr.io'"),
+        ("GHCR.io:5000", "no repository follows"),
         ("ghcr.io/", "is not a repository"),
         ("ghcr.io/Team", "is not a repository"),
         ("ghcr.io/../etc", "is not a repository"),

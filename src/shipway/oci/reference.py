@@ -36,6 +36,8 @@ class Reference:
         named, at, digest = text.partition("@")
         path, tag = _split_tag(named)
         host, slash, repository = path.partition("/")
+        if not slash and _is_host(host):
+            raise _wrong(text, f"no repository follows the registry {host!r}")
         if not slash or not _is_host(host):
             raise _wrong(text, f"{host!r} is not a registry: it has a dot or a port, or is localhost")
         if not _HOST.fullmatch(host) or not _port_is_right(host):
