@@ -1,4 +1,4 @@
-"""What long work tells while it runs, and who listens: a push, a pull, an import. Values without I/O."""
+"""What long work tells while it runs, and who listens: a push, a pull, an import; and bytes in words. No I/O."""
 
 from __future__ import annotations
 
@@ -29,3 +29,13 @@ Report = Callable[[Progress], None]
 
 def silent(progress: Progress) -> None:
     """Listens to nothing."""
+
+
+def size(count: int) -> str:
+    """Bytes for people: ``1.2 MB``."""
+    value = float(count)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"

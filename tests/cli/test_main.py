@@ -15,9 +15,10 @@ from shipway import errors
 from shipway.cli import failure
 from shipway.cli.main import COMMANDS, cli
 from shipway.cli.options import Invocation
-from shipway.cli.tables import size, span
+from shipway.cli.tables import span
 from shipway.deploy.nouns import NOUNS, noun, target
 from shipway.kinds import KINDS
+from shipway.transfer import size
 from tests.cli.conftest import Shipway
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()

@@ -10,7 +10,7 @@ import click
 from shipway.cli import operation
 from shipway.cli.options import act_output
 from shipway.cli.output import aligned, emit
-from shipway.cli.tables import size
+from shipway.transfer import size
 
 
 @click.command()

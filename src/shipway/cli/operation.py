@@ -13,9 +13,8 @@ from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRem
 from rich.progress import Progress as Bars
 
 from shipway.cli.starting import ensured
-from shipway.cli.tables import size
 from shipway.deploy.operation import operate
-from shipway.transfer import Progress, silent
+from shipway.transfer import Progress, silent, size
 
 
 def run(path: str, document: Mapping[str, Any], output: str) -> Mapping[str, Any]:

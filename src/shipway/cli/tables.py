@@ -35,16 +35,6 @@ def span(seconds: float) -> str:
     return f"{max(0, int(seconds / size))}{unit}"
 
 
-def size(count: int) -> str:
-    """Bytes for people: ``1.2 MB``."""
-    value = float(count)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.3g} GB"
-
-
 def _status(*path: str) -> Callable[[Object, datetime], str]:
     def cell(obj: Object, _: datetime) -> str:
         value: Any = obj.get("status", {})

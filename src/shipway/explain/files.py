@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shipway.ports import Entry
+from shipway.transfer import size
 
 Listing = Mapping[str, tuple[str, int]]  # name to digest of the content, and bytes
 Pair = tuple[str, str]  # digests of the snapshots before and after
@@ -66,15 +67,6 @@ def _grown(before: int, after: int) -> str:
     """`` from 12 MB to 12.1 MB``; in bytes where that would say the same; nothing when the size is the same."""
     if before == after:
         return ""
-    words = _size(before), _size(after)
+    words = size(before), size(after)
     old, new = words if words[0] != words[1] else (f"{before:,} B", f"{after:,} B")
     return f" from {old} to {new}"
-
-
-def _size(count: int) -> str:
-    value = float(count)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.3g} GB"

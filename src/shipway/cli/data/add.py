@@ -10,8 +10,8 @@ import click
 from shipway.cli.operation import run
 from shipway.cli.options import act_output
 from shipway.cli.output import emit
-from shipway.cli.tables import size
 from shipway.deploy.data import added, labelled, versions_of
+from shipway.transfer import size
 
 
 @click.command()

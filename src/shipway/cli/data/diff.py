@@ -11,8 +11,8 @@ import click
 from shipway.cli.hubs import connect
 from shipway.cli.options import read_output
 from shipway.cli.output import aligned, emit
-from shipway.cli.tables import size
 from shipway.deploy.data import version_of
+from shipway.transfer import size
 
 _SHOWN = 50
 

@@ -11,8 +11,9 @@ import click
 from shipway.cli.hubs import connect
 from shipway.cli.options import read_output
 from shipway.cli.output import aligned, emit
-from shipway.cli.tables import age, size
+from shipway.cli.tables import age
 from shipway.deploy.data import DATA, versions_of
+from shipway.transfer import size
 
 
 @click.command()

@@ -11,10 +11,10 @@ from shipway.cli.data.add import told
 from shipway.cli.operation import run
 from shipway.cli.options import act_output
 from shipway.cli.output import emit
-from shipway.cli.tables import size
 from shipway.deploy.data import is_reference, version_of, versions_of
 from shipway.deploy.transfers import local, name_in
 from shipway.errors import UserError
+from shipway.transfer import size
 
 
 @click.command()

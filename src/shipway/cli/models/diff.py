@@ -11,8 +11,8 @@ from shipway.cli.hubs import connect
 from shipway.cli.models.reference import VERSION
 from shipway.cli.options import read_output
 from shipway.cli.output import aligned, emit
-from shipway.cli.tables import size
 from shipway.deploy.catalog import asked, split, version_path
+from shipway.transfer import size
 
 _BETTER = {True: "better", False: "worse", None: ""}
 _LONGEST = 60  # characters of a value

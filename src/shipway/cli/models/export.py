@@ -11,8 +11,8 @@ from shipway.cli.models.reference import VERSION
 from shipway.cli.operation import run
 from shipway.cli.options import act_output
 from shipway.cli.output import emit
-from shipway.cli.tables import size
 from shipway.deploy.transfers import destination, version_of
+from shipway.transfer import size
 
 _FORMS = {"files": "files", "layout": "an OCI layout", "archive": "an OCI archive"}
 

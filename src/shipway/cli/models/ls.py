@@ -12,9 +12,10 @@ from shipway.cli.hubs import connect
 from shipway.cli.models.reference import MODEL
 from shipway.cli.options import read_output
 from shipway.cli.output import aligned, emit
-from shipway.cli.tables import age, size
+from shipway.cli.tables import age
 from shipway.deploy.catalog import MODELS, versions_path
 from shipway.deploy.documents import numbers
+from shipway.transfer import size
 
 LIMIT = 50
 

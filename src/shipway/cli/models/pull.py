@@ -11,9 +11,9 @@ from shipway.cli.models.keys import public_key
 from shipway.cli.operation import run
 from shipway.cli.options import act_output
 from shipway.cli.output import emit
-from shipway.cli.tables import size
 from shipway.deploy.transfers import name_in, versions_of
 from shipway.formats import is_pickle
+from shipway.transfer import size
 
 
 @click.command()

@@ -12,9 +12,9 @@ from shipway.cli.models.ls import LIMIT, versions
 from shipway.cli.models.reference import VERSION
 from shipway.cli.options import read_output
 from shipway.cli.output import aligned, emit
-from shipway.cli.tables import size
 from shipway.deploy.catalog import SIGNATURE, version_path
 from shipway.deploy.documents import numbers
+from shipway.transfer import size
 
 _TENSORS = (("takes", "inputs"), ("gives", "outputs"))
 _TOLD_ELSEWHERE = frozenset({"gate", "gateReason", "metrics", "components", "createdAt", "origin"})

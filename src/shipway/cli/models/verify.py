@@ -14,10 +14,10 @@ from shipway.cli.models.reference import VERSION
 from shipway.cli.operation import run
 from shipway.cli.options import act_output
 from shipway.cli.output import emit
-from shipway.cli.tables import size
 from shipway.deploy.transfers import verification
 from shipway.errors import Corrupt, Refused
 from shipway.signing import Verdict, judge
+from shipway.transfer import size
 
 
 @click.command()

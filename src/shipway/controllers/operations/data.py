@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from shipway.controllers.operations.cancelling import in_thread
 from shipway.controllers.operations.parts import NewRegistry, missing
-from shipway.controllers.operations.pushing import targets_of
+from shipway.controllers.operations.pushing import send
 from shipway.controllers.operations.requests import LocalPath, PushRequest
 from shipway.controllers.recorder import Recorder
 from shipway.data import DataFile, DataSets, DataVersion, Difference, Remote
@@ -99,17 +99,12 @@ class DataTransfers:
     async def push(self, reference: str, asked: PushRequest, by: str, report: Report) -> Mapping[str, Any]:
         """Send what the registry does not have. Raises NotFound, UserError, and what :class:`Registry` raises."""
         version, descriptor = await asyncio.to_thread(self._found, reference)
-        targets = targets_of(asked, version.number)
-        with self.layout.lease(f"push data {version.name}:{version.number}") as lease:
-            lease.hold(descriptor.digest)  # somebody may remove the version meanwhile
-            async with self.registry(asked.plain_http) as registry:
-                for target in targets:
-                    await registry.push(self.layout, descriptor, target, report, referrers=asked.referrers)
-        pinned = str(targets[0].pinned(descriptor.digest))
+        what = f"data {version.name}:{version.number}"
+        pinned, tags = await send(self.layout, self.registry, descriptor, asked, version.number, what, report)
         await asyncio.to_thread(self.sets.mark_pushed, version.name, version.number, pinned)
         self._record(version, "Pushed", f"was pushed to {pinned}", by)
         told = {"name": version.name, "version": version.number, "digest": version.digest}
-        return {**told, "reference": pinned, "tags": [one.tag for one in targets]}
+        return {**told, "reference": pinned, "tags": tags}
 
     async def write(self, reference: str, asked: DataWriteRequest, report: Report) -> Mapping[str, Any]:
         """Raises NotFound, Refused for another file in the way, Conflict for an object that changed, Corrupt."""

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from shipway.controllers.operations.parts import Parts
+from shipway.controllers.operations.parts import NewRegistry, Parts
 from shipway.controllers.operations.requests import PushRequest
 from shipway.errors import UserError
+from shipway.oci import Descriptor, Layout
 from shipway.oci.reference import Reference
 from shipway.transfer import Report
 
@@ -19,13 +20,8 @@ async def push(parts: Parts, name: str, ref: str, asked: PushRequest, by: str, r
     Raises NotFound, UserError for a reference that is none, and what :class:`Registry` raises.
     """
     version, descriptor = await parts.version(name, ref)
-    targets = targets_of(asked, version.number)
-    with parts.layout.lease(f"push {name}:{version.number}") as lease:
-        lease.hold(descriptor.digest)  # somebody may remove the version meanwhile
-        async with parts.registry(asked.plain_http) as registry:
-            for target in targets:
-                await registry.push(parts.layout, descriptor, target, report, referrers=asked.referrers)
-    pinned = str(targets[0].pinned(descriptor.digest))
+    what = f"{name}:{version.number}"
+    pinned, tags = await send(parts.layout, parts.registry, descriptor, asked, version.number, what, report)
     await asyncio.to_thread(parts.versions.mark_pushed, name, version.number, pinned)
     told = {"version": version.number, "digest": descriptor.digest, "reference": pinned, "by": by}
     message = f"{name}:{version.number} was pushed to {pinned}"
@@ -36,11 +32,31 @@ async def push(parts: Parts, name: str, ref: str, asked: PushRequest, by: str, r
         "version": version.number,
         "digest": descriptor.digest,
         "reference": pinned,
-        "tags": [one.tag for one in targets],
+        "tags": tags,
     }
 
 
-def targets_of(asked: PushRequest, number: int) -> tuple[Reference, ...]:
+async def send(
+    layout: Layout,
+    new_registry: NewRegistry,
+    descriptor: Descriptor,
+    asked: PushRequest,
+    number: int,
+    what: str,
+    report: Report,
+) -> tuple[str, list[str | None]]:
+    """Bring a version, of a model or of a data set, to all that ``asked`` names; where it is now, by digest, and its
+    tags there. ``what`` says in the lease which it is. Raises what :func:`push` does."""
+    targets = _targets(asked, number)
+    with layout.lease(f"push {what}") as lease:
+        lease.hold(descriptor.digest)  # somebody may remove the version meanwhile
+        async with new_registry(asked.plain_http) as registry:
+            for target in targets:
+                await registry.push(layout, descriptor, target, report, referrers=asked.referrers)
+    return str(targets[0].pinned(descriptor.digest)), [one.tag for one in targets]
+
+
+def _targets(asked: PushRequest, number: int) -> tuple[Reference, ...]:
     """The references that are to name the version: the one asked for, by default tagged with the number, and those
     with its further tags. Raises UserError."""
     reference = Reference.parse(asked.reference)
