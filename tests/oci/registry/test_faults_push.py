@@ -111,6 +111,7 @@ def test_what_stays_is_one_clear_error(
         assert type(failed.value) is error, failed.value
         assert registry.tags(REPOSITORY) == {}
         nothing_is_wrong(registry)
+        registry.settle()
         trap.lift()
         registry.forget()
         there = sum(one.size for one in made.layers if one.digest in registry.blobs(REPOSITORY))

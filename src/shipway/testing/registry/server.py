@@ -89,6 +89,10 @@ class FakeRegistry:
         """Begin to count anew."""
         self._log.clear()
 
+    def settle(self) -> None:
+        """Until all clients are gone and what they had sent is answered: after it, counts and contents stand still."""
+        self._serving.settle()
+
     def wait(self, condition: Callable[[], bool], timeout: float = PATIENCE) -> None:
         """Until the condition, asked whenever something travelled, holds. Raises TimeoutError."""
         if not self._log.wait(condition, timeout):
