@@ -26,7 +26,7 @@ from shipway.api.app import build
 from shipway.api.backend import Backend, DownRequest
 from shipway.api.serve import serve
 from shipway.clock import SystemClock, wall
-from shipway.cluster.local import LocalCluster, PipReader, UvEnvironments
+from shipway.cluster.local import LocalCluster, UvEnvironments
 from shipway.controllers import (
     GATEWAY,
     RETENTION,
@@ -67,6 +67,7 @@ from shipway.oci import Layout
 from shipway.oci import cipher as ciphers
 from shipway.oci.registry.client import Registry
 from shipway.oci.registry.credentials import DockerCredentials
+from shipway.packages.pip_reader import PipReader
 from shipway.recovery.lost import check_nothing_lost
 from shipway.recovery.restore import finish
 from shipway.secrets import FileSecrets

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from shipway import hub_process
-from shipway.cluster.local import PipReader
 from shipway.doctor import databases
 from shipway.doctor.facts import Facts
 from shipway.doctor.gather import read_objects
@@ -32,6 +31,7 @@ from shipway.doctor.redaction import REDACTED, Redactor, is_secret_name, url_pas
 from shipway.doctor.verdict import Line
 from shipway.envoy.admin import Admin
 from shipway.errors import ShipwayError, UserError
+from shipway.packages.pip_reader import PipReader
 from shipway.settings import Settings
 
 _LOG_TAIL = 256 * 1024  # bytes of hub.log and envoy.log

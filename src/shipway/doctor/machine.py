@@ -19,10 +19,10 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from shipway.cluster.local import PipReader
 from shipway.cluster.local.supervisor import cgroups as local_cgroups
 from shipway.doctor.facts import Cgroups, Disk, Interpreter, Limits, Listener, Package, Pip, Program
 from shipway.envoy.workload import envoy_binary
+from shipway.packages.pip_reader import PipReader
 
 _PATIENCE = 30.0  # seconds that a program may take to say its version
 _UNSYNCHRONISED = 5  # adjtimex(2): TIME_ERROR

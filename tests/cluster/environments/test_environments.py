@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from shipway.bundle import Environment
-from shipway.cluster.local.environments import UvEnvironments, uv_failure
-from shipway.cluster.local.pip_reader import PipReader
+from shipway.cluster.local.environments import UvEnvironments
+from shipway.packages.uv import uv_failure
 from shipway.errors import DependencyFailed, UserError
+from shipway.packages.pip_reader import PipReader
 
 # No version of six is this one, so our own interpreter never has it.
 SIX = Environment(("six==0.0.1",), runtime=False)

@@ -12,8 +12,8 @@ from uv import find_uv_bin
 
 from shipway.bundle import Environment
 from shipway.cluster.local.environments import UvEnvironments
-from shipway.cluster.local.pip_reader import PipReader
 from shipway.errors import DependencyFailed
+from shipway.packages.pip_reader import PipReader
 
 pytestmark = pytest.mark.slow
 

@@ -5,6 +5,5 @@ from __future__ import annotations
 from shipway.cluster.local.cluster import LocalCluster
 from shipway.cluster.local.environments import UvEnvironments
 from shipway.cluster.local.interpreter import Environments, Interpreter
-from shipway.cluster.local.pip_reader import PipReader
 
-__all__ = ["Environments", "Interpreter", "LocalCluster", "PipReader", "UvEnvironments"]
+__all__ = ["Environments", "Interpreter", "LocalCluster", "UvEnvironments"]

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import signal
 import subprocess
@@ -29,18 +28,17 @@ from pathlib import Path
 from packaging.markers import default_environment
 
 from shipway.bundle import Environment
-from shipway.cluster.local.body import body_requirements, make_body
 from shipway.cluster.local.interpreter import Interpreter
-from shipway.cluster.local.pip_configuration import PipConfiguration, redact, uv_environment
-from shipway.cluster.local.pip_reader import PipReader
 from shipway.cluster.local.requirements import Installed, Python, closure, lacking, normalised
 from shipway.errors import DependencyFailed
+from shipway.packages.body import body_requirements, make_body
+from shipway.packages.pip_configuration import PipConfiguration, redact, uv_environment
+from shipway.packages.pip_reader import PipReader
+from shipway.packages.uv import uv_failure
 
 _LOCK = "lock.txt"
-_TAIL_LINES = 20
 _CLOSED_POLL = 0.05  # seconds between two looks at a lock that somebody else holds
 _TRIES = 3  # when uv is killed; a machine without memory for it must come to an end
-_NOT_FOUND = re.compile(r"(?:Because|and) (\S+) was not found in|there (?:is|are) no versions? of ([^\s,]+)")
 
 
 class _Killed(Exception):
@@ -231,26 +229,6 @@ class UvEnvironments:
                 if self._closed.wait(_CLOSED_POLL):
                     raise _interrupted()
             yield lock
-
-
-def uv_failure(output: str, status: int) -> DependencyFailed:
-    """The error for a uv that ended badly; names the requirement that cannot be found, when that was it.
-
-    ``output`` must be free of secrets; its last lines go into the message.
-    """
-    tail = "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
-    # uv draws its explanation as a tree and breaks its lines.
-    flat = " ".join(re.sub(r"[│├╰─▶\u00d7]", " ", output).split())
-    if missing := _NOT_FOUND.search(flat):
-        what = (missing[1] or missing[2]).rstrip(".")
-        return DependencyFailed(
-            f"requirement {what} cannot be found\n{tail}",
-            next_step="check its name and version; where packages come from: pip config list",
-        )
-    return DependencyFailed(
-        f"uv could not install the requirements (exit code {status})\n{tail}",
-        next_step="check the requirements, the network and pip's configuration (pip config list)",
-    )
 
 
 def _interrupted() -> DependencyFailed:

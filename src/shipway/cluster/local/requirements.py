@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from shipway.cluster.local.pip_configuration import redact
 from shipway.errors import UserError
+from shipway.packages.pip_configuration import redact
 
 _ALLOWED = (
     "write one requirement a line, like scikit-learn==1.9.1, torch[opt]==2.13.0 or x==1.0; python_version < '3.12'"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipway.bundle import Environment
-from shipway.cluster.local.body import PACKAGE, body_requirements, make_body
+from shipway.packages.body import PACKAGE, body_requirements, make_body
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shipway.cluster.local.pip_reader import PipReader
 from shipway.errors import DependencyFailed
+from shipway.packages.pip_reader import PipReader
 
 
 @pytest.mark.slow

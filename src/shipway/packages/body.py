@@ -13,7 +13,7 @@ from pathlib import Path
 
 from shipway.bundle import Environment
 
-PACKAGE = Path(__file__).parents[2]  # the folder of the shipway package that runs now
+PACKAGE = Path(__file__).parents[1]  # the folder of the shipway package that runs now
 
 
 def body_requirements(environment: Environment, package: Path = PACKAGE) -> tuple[str, ...]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shipway.cluster.local.pip_configuration import PipConfiguration, parse, redact, uv_environment
+from shipway.packages.pip_configuration import PipConfiguration, parse, redact, uv_environment
 
 ROWS: list[tuple[str, dict[str, str], PipConfiguration]] = [
     ("", {}, PipConfiguration()),

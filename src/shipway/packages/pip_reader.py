@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from shipway.cluster.local.pip_configuration import PipConfiguration, parse
 from shipway.errors import DependencyFailed
+from shipway.packages.pip_configuration import PipConfiguration, parse
 
 _TIMEOUT = 60.0  # seconds; pip needs 0.3 on an idle machine
 _Stamps = tuple[tuple[str, int], ...]

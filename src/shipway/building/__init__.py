@@ -1,0 +1,1 @@
+"""A project's workloads to images: joins the project, its lock, the layout and registries. Needs no hub."""

@@ -1,0 +1,7 @@
+"""What an image stands on: an image of somebody else, or a minimal Debian that is made here."""
+
+from __future__ import annotations
+
+from shipway.image.base.value import Base
+
+__all__ = ["Base"]

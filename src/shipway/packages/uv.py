@@ -1,0 +1,30 @@
+"""What uv says when it fails, in words for users. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from shipway.errors import DependencyFailed
+
+_TAIL_LINES = 20
+_NOT_FOUND = re.compile(r"(?:Because|and) (\S+) was not found in|there (?:is|are) no versions? of ([^\s,]+)")
+
+
+def uv_failure(output: str, status: int) -> DependencyFailed:
+    """The error for a uv that ended badly; names the requirement that cannot be found, when that was it.
+
+    ``output`` must be free of secrets; its last lines go into the message.
+    """
+    tail = "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
+    # uv draws its explanation as a tree and breaks its lines.
+    flat = " ".join(re.sub(r"[│├╰─▶\u00d7]", " ", output).split())
+    if missing := _NOT_FOUND.search(flat):
+        what = (missing[1] or missing[2]).rstrip(".")
+        return DependencyFailed(
+            f"requirement {what} cannot be found\n{tail}",
+            next_step="check its name and version; where packages come from: pip config list",
+        )
+    return DependencyFailed(
+        f"uv could not install the requirements (exit code {status})\n{tail}",
+        next_step="check the requirements, the network and pip's configuration (pip config list)",
+    )
