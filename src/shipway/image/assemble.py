@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shipway.image.base import Base
+from shipway.image.bases import Base
 from shipway.image.layer import Layer
 from shipway.oci import Descriptor, Manifest
 from shipway.oci.manifest import canonical

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from shipway.image.base.value import Base
+from shipway.image.bases.value import Base
 
 __all__ = ["Base"]
