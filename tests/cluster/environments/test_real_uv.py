@@ -32,7 +32,7 @@ def _environments(folder: Path, **pip: str) -> UvEnvironments:
 def test_an_environment_imports_what_was_asked_for_and_shipways_facade(tmp_path: Path) -> None:
     # Not the version that pytest brings: our own interpreter must not have it.
     made = _environments(tmp_path).build(Environment(("iniconfig==2.0.0", "six==1.17.0"), runtime=True))
-    code = "import iniconfig, six, shipway, granian, msgspec; print(six.__version__, shipway.__file__)"
+    code = "import iniconfig, six, shipway, httptools, msgspec; print(six.__version__, shipway.__file__)"
     environ = {"PYTHONPATH": ":".join(made.python_path)}
     shown = subprocess.run([made.python, "-c", code], env=environ, capture_output=True, text=True, check=True).stdout
     assert shown.split() == ["1.17.0", f"{made.python_path[0]}/shipway/__init__.py"]

@@ -1,19 +1,20 @@
-"""The HTTP face in this process: granian's side is played, and so is the model; all between them is real."""
+"""The HTTP face in this process: the socket is played, and so is the model; all between them is real."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import h11
 
 from shipway.runtime.server.calls import Answer, Array, Call
 from shipway.runtime.server.catalog import Place
 from shipway.runtime.server.engine.executor import Description, Done, Stream
 from shipway.runtime.server.http.app import App
-from shipway.runtime.server.http.rsgi import Headers
+from shipway.runtime.server.http.connection import Connection, Shared
 from shipway.runtime.server.observe.metrics import Metrics
 from shipway.runtime.server.observe.observer import Observer
 from shipway.runtime.server.repository import Repository
@@ -72,72 +73,109 @@ class Played:
     async def stop(self) -> None: ...
 
 
-class Departure(asyncio.Future[None]):
-    """As granian's: it may be done with or without anybody looking."""
+class Transport:
+    """The socket's side of a connection. ``held``: what is written stays here, as if the client did not read."""
+
+    def __init__(self) -> None:
+        self.connection: Connection
+        self.sent = b""
+        self.held = False
+        self.closed = asyncio.Event()
+        self.reads = True
+        self.wrote = asyncio.Event()
+
+    def open(self, shared: Shared) -> None:
+        self.connection = Connection(shared)
+        self.connection.connection_made(self)
+
+    def write(self, data: bytes) -> None:
+        assert not self.closed.is_set(), "written after the end"
+        self.sent += data
+        self.wrote.set()
+        if self.held:
+            self.connection.pause_writing()
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        self.write(b"".join(parts))
+
+    def write_eof(self) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.sent) if self.held else 0
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+    def is_closing(self) -> bool:
+        return self.closed.is_set()
+
+    def close(self) -> None:
+        if not self.closed.is_set():
+            self.closed.set()
+            self.wrote.set()
+            asyncio.get_running_loop().call_soon(self.connection.connection_lost, None)
+
+    abort = close
 
 
 @dataclass
-class Exchange:
-    """granian's side of one request. A body given as a list comes in chunks."""
+class Answered:
+    """An answer as h11 reads it; status 0: there was none."""
 
-    body: bytes | list[bytes]
-    breaks_off: bool = False
-    comes: asyncio.Event | None = None
     status: int = 0
-    headers: Headers = ()
+    headers: dict[str, str] = field(default_factory=dict)
     answer: bytes = b""
-    departures: list[Departure] = field(default_factory=list)
-    reader: asyncio.Task[bytes] | None = None
-
-    def __call__(self) -> Any:
-        return self._whole()
-
-    async def _whole(self) -> bytes:
-        if self.comes is not None:
-            await self.comes.wait()
-        if self.breaks_off:
-            raise RuntimeError("RSGI transport is closed")
-        assert isinstance(self.body, bytes)
-        return self.body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self.body if isinstance(self.body, list) else [self.body]:
-            yield chunk
-        yield b""
-
-    def client_disconnect(self) -> Departure:
-        self.departures.append(Departure())
-        return self.departures[-1]
-
-    def response_bytes(self, status: int, headers: Headers, body: bytes) -> None:
-        assert not self.status, "answered twice"
-        self.status, self.headers, self.answer = status, headers, body
-
-    def response_file(self, status: int, headers: Headers, file: str) -> None:
-        assert not self.status, "answered twice"
-        self.status, self.headers = status, headers
-        handle = os.open(file, os.O_RDONLY)
-        self.reader = asyncio.ensure_future(asyncio.to_thread(_read, handle))
 
     def json(self) -> Any:
         return json.loads(self.answer)
 
     def header(self, name: str) -> str | None:
-        return dict(self.headers).get(name)
+        return self.headers.get(name)
 
 
-def _read(handle: int) -> bytes:
-    with os.fdopen(handle, "rb") as file:
-        return file.read()
+class Reader:
+    """The client's side: bytes to answers, by another library than the server's."""
+
+    def __init__(self) -> None:
+        self._client = h11.Connection(h11.CLIENT)
+        self._answered = Answered()
+
+    def asks(self, method: str, target: str) -> None:
+        if self._client.our_state is h11.DONE:
+            self._client.start_next_cycle()
+        self._client.send(h11.Request(method=method, target=target or "/", headers=[("host", "x")]))
+        self._client.send(h11.EndOfMessage())
+
+    def read(self, data: bytes) -> Answered | None:
+        """The next answer, when it is whole. ``b""``: nothing more comes."""
+        self._client.receive_data(data)
+        answered = self._answered
+        while True:
+            event = self._client.next_event()
+            match event:
+                case h11.Response():
+                    answered.status = event.status_code
+                    answered.headers = {name.decode(): value.decode("latin-1") for name, value in event.headers}
+                case h11.Data():
+                    answered.answer += bytes(event.data)
+                case h11.EndOfMessage():
+                    self._answered = Answered()
+                    return answered
+                case h11.InformationalResponse():
+                    continue
+                case _:
+                    return None
 
 
-@dataclass(frozen=True)
-class Scope:
-    method: str
-    path: str
-    headers: Any
-    http_version: str = "1.1"
-    client: str = "127.0.0.1:1"
+def raw(method: str, path: str, body: bytes | list[bytes], headers: Mapping[str, str]) -> bytes:
+    """A request on the wire; a body given as a list goes in chunks."""
+    length = {"transfer-encoding": "chunked"} if isinstance(body, list) else {"content-length": str(len(body))}
+    lines = [f"{method} {path} HTTP/1.1", "host: x", *(f"{n}: {v}" for n, v in {**length, **headers}.items())]
+    pieces = [b"%x\r\n%b\r\n" % (len(one), one) for one in body] + [b"0\r\n\r\n"] if isinstance(body, list) else [body]
+    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + b"".join(pieces)
 
 
 class Face:
@@ -149,18 +187,30 @@ class Face:
         self.repository = repository
         self.state = state
         self.metrics = metrics
+        self.shared = Shared(app, app._limit, 100, set())
 
-    async def ask(
-        self, method: str, path: str, body: Any = b"", headers: Mapping[str, str] | None = None, **more: Any
-    ) -> Exchange:
+    def connect(self) -> Transport:
+        """A new connection."""
+        transport = Transport()
+        transport.open(self.shared)
+        return transport
+
+    async def ask(self, method: str, path: str, body: Any = b"", headers: Mapping[str, str] | None = None) -> Answered:
         """Send a request and wait for the answer, streams included; a body that is no bytes or list goes as JSON."""
         data = body if isinstance(body, bytes | list) else json.dumps(body).encode()
-        length = {} if isinstance(data, list) else {"content-length": str(len(data))}
-        exchange = Exchange(data, **more)
-        await self.app.__rsgi__(Scope(method, path, {**length, **(headers or {})}), exchange)
-        if exchange.reader is not None:
-            exchange.answer = await exchange.reader
-        return exchange
+        transport, reader = self.connect(), Reader()
+        reader.asks(method, path)
+        transport.connection.data_received(raw(method, path, data, headers or {}))
+        while True:
+            sent, transport.sent = transport.sent, b""
+            answered = reader.read(sent) if sent else None
+            if answered is not None:
+                transport.close()
+                return answered
+            if transport.closed.is_set():
+                return reader.read(b"") or Answered()
+            transport.wrote.clear()
+            await transport.wrote.wait()
 
     @property
     def in_flight(self) -> int:

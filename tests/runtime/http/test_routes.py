@@ -77,4 +77,4 @@ def test_whose_model_it_is() -> None:
     assert (target.model, target.version) == ("d\u00e9j\u00e0 vu", "3")
     assert find("GET", "/v2/models/digits").version is None
     assert (find("POST", "/v1/models/a/versions/3:predict").version, find("POST", "/predict").model) == ("3", "")
-    assert find("GET", "/v2/models/100%25").model == "100%25", "granian has decoded it once already"
+    assert find("GET", "/v2/models/100%25").model == "100%25", "it was decoded once already"

@@ -73,7 +73,8 @@ def test_odd_requests_get_an_answer(slow: Served) -> None:
         (b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", b"", b"400"),
         (b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 14\r\ncontent-length: 15\r\n\r\n", body, b"400"),
         (b"POST /%ff%fe HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", b"", b"404"),
-        (b"BREW /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", b"", b"405"),
+        (b"PATCH /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", b"", b"405"),
+        (b"BREW /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", b"", b"400"),
         (b"nonsense\r\n\r\n", b"", b"400"),
     ):
         with socket.create_connection(("127.0.0.1", slow.port), timeout=20) as client:
@@ -93,15 +94,14 @@ def test_an_expectation_is_met_before_the_body_is_sent(slow: Served) -> None:
         assert client.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
-@pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
-def test_both_versions_of_http(slow: Served, version: str) -> None:
+def test_curl(slow: Served) -> None:
     curl = shutil.which("curl")
     if curl is None:
         pytest.skip("needs curl")
     url = f"http://127.0.0.1:{slow.port}/predict"
-    asked = [curl, "-s", version, "-w", "%{http_code}/%{http_version}", "-d", '{"input": [0]}', url]
+    asked = [curl, "-s", "--http2", "-w", "%{http_code}/%{http_version}", "-d", '{"input": [0]}', url]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True)
-    assert done.stdout == '{"output":[0]}200/' + ("2" if "2" in version else "1.1")
+    assert done.stdout == '{"output":[0]}200/1.1'
     gone = subprocess.run(
         [*asked[:-3], "-m", "0.3", "-d", '{"input": [1]}', url], capture_output=True, timeout=20, check=False
     )
@@ -175,7 +175,7 @@ def test_half_requests_do_not_hold_up_the_end(slow: Served) -> None:
         for sent in (b"POST /pre", b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 16\r\n\r\n{"):
             client = clients.enter_context(socket.create_connection(("127.0.0.1", slow.port)))
             client.sendall(sent)
-        _until(slow, lambda: slow.ask("GET", "/shipway/state")[1]["inFlight"] == 1)
+        assert slow.ask("GET", "/v2")[0] == 200  # later than what the others sent
         slow.process.send_signal(signal.SIGTERM)
         assert slow.end()[0] == 0
 

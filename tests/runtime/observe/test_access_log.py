@@ -142,7 +142,7 @@ def test_the_observer_fills_in_what_only_the_end_knows() -> None:
     async def run() -> None:
         metrics = Metrics()
         observer = Observer(metrics, (AccessLog(chunks.append),))
-        request = observer.begin("http", "POST", "/predict", {})
+        request = observer.begin("http", "POST", "/predict", {}, 0.0)
         request.of(metrics.of("digits", "1"))
         assert metrics.of("digits", "1").in_flight == 1
         observer.finish(request, 400, 33)

@@ -293,7 +293,7 @@ def test_the_server_does_not_import_what_the_predictor_does(serve: Serve, tmp_pa
     (worker,) = _workers_of(server.process.pid)
     assert "sqlite3" not in maps
     assert "sqlite3" in Path(f"/proc/{worker}/maps").read_text()
-    assert "granian" not in Path(f"/proc/{worker}/maps").read_text()
+    assert "httptools" not in Path(f"/proc/{worker}/maps").read_text()
 
 
 def _workers_of(pid: int) -> list[int]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import os
 import signal
-import socket
 import sys
 import time
 import traceback
@@ -24,7 +22,7 @@ from shipway.runtime.server.engine.isolation import isolation_of
 from shipway.runtime.server.engine.processes.executor import ProcessExecutor
 from shipway.runtime.server.engine.threads import ThreadExecutor
 from shipway.runtime.server.http.app import App
-from shipway.runtime.server.http.listener import listener
+from shipway.runtime.server.http.server import HttpServer
 from shipway.runtime.server.loading.loader import load
 from shipway.runtime.server.observe.assembly import make_observer
 from shipway.runtime.server.observe.metrics import Metrics
@@ -37,8 +35,8 @@ from shipway.runtime.server.state import State
 SERVER_FAILED = 1
 MODEL_REFUSED = 3  # docs/contract.md, "End"
 
-# Seconds. The event loop, the models and granian's threads pass the interpreter's lock around; whoever wants it waits
-# as long as this for one that computes. Python's 5 ms made the 99th percentile 13 ms at 10,000 requests/s, this 6.
+# Seconds. The event loop and the models' threads pass the interpreter's lock around; whoever wants it waits as long as
+# this for one that computes, where Python's own value is 5 ms.
 _LOCK_IS_HELD = 0.0005
 _LAST_ANSWERS = 2.0  # seconds in which answers that are made go out to slow readers, and idle streams of gRPC are cut
 
@@ -68,8 +66,7 @@ def main() -> NoReturn:
         print(reason, file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
-    # Not by returning: the interpreter would wait for a thread that is stuck in user code, and one of granian's
-    # threads that asks for the interpreter while it goes down aborts the process (seen in 1 of 40 ends, 2.8.7).
+    # Not by returning: the interpreter would wait for a thread that is stuck in user code.
     os._exit(code)
 
 
@@ -84,7 +81,6 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 async def _serve(settings: Settings) -> None:
     """Run until told to stop, then until every request has its answer. Raises CannotListen, ModelRefused."""
-    _check_free(settings.host, settings.port)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -92,18 +88,16 @@ async def _serve(settings: Settings) -> None:
     opener = _opener(settings, observer.metrics)
     repository = Repository(state, lambda: catalog(settings), opener, settings.server.memory_budget)
     grpc = await _open_grpc(settings, repository, state, observer)
-    server = listener(App(settings, repository, state, observer), settings.host, settings.port)
-    serving = asyncio.create_task(server.serve())
+    http = await _open_http(settings, repository, state, observer)
     loading = asyncio.create_task(_bring_up(repository, settings))
-    serving.add_done_callback(lambda _: stop.set())
     loading.add_done_callback(lambda _: stop.set() if _failure(loading) else None)
     await stop.wait()
-    failure = _failure(loading) or _failure(serving)
+    failure = _failure(loading)
     if failure is None:
         state.drain()
+        http.drain()
         await asyncio.sleep(settings.server.drain_delay)
-    server.stop()  # type: ignore[no-untyped-call]
-    await _answered(serving, repository)
+    await http.stop(_LAST_ANSWERS)
     if failure is None:
         await repository.stop()
     if grpc is not None:
@@ -113,14 +107,15 @@ async def _serve(settings: Settings) -> None:
         raise failure
 
 
-async def _answered(serving: asyncio.Task[None], repository: Repository) -> None:
-    """Until every HTTP connection has ended; those on which nothing is under way (half a head, an answer that nobody
-    reads) only for a moment."""
-    quiet_since = time.monotonic()
-    while not serving.done() and time.monotonic() - quiet_since < _LAST_ANSWERS:
-        await asyncio.wait({serving}, timeout=0.1)
-        if any(served.held for served in repository.served()):
-            quiet_since = time.monotonic()
+async def _open_http(settings: Settings, repository: Repository, state: State, observer: Observer) -> HttpServer:
+    """HTTP's face, listening. Raises CannotListen."""
+    app = App(settings, repository, state, observer)
+    server = HttpServer(app, settings.host, settings.port, settings.server.max_body)
+    try:
+        await server.start()
+    except OSError as error:
+        raise CannotListen(error.strerror or str(error)) from error
+    return server
 
 
 async def _open_grpc(settings: Settings, repository: Repository, state: State, observer: Observer) -> Any:
@@ -182,14 +177,3 @@ def _executor(settings: Settings, restarted: Callable[[], None]) -> Executor:
     places = "a process of its own" if instances == 1 else f"{instances} processes of its own"
     print(f"shipway: {settings.model}:{settings.version} gets {places}: {choice.reason}", file=sys.stderr, flush=True)
     return ProcessExecutor(settings, instances, restarted)
-
-
-def _check_free(host: str, port: int) -> None:
-    """Raises CannotListen when the port is taken: granian uses SO_REUSEPORT and would share it silently."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with contextlib.closing(socket.socket(family)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from error

@@ -73,14 +73,24 @@ class Repository:
         place = self._place(name, version)
         return self._state.ready and ((name, place.version) in self._loaded or self._on_demand(place))
 
+    def at_hand(self, name: str, version: str | None = None) -> ServedModel | None:
+        """As :meth:`acquire`, for what is loaded; None for what would have to be, or does not answer."""
+        served = self._answers.get((name, version))
+        if served is None:
+            return None
+        self._uses += 1
+        served.used = self._uses
+        return served.hold()
+
     async def acquire(self, name: str, version: str | None = None) -> ServedModel:
         """The version asked for (None: the default), held: release it. Raises Refused: NOT_FOUND, UNAVAILABLE.
 
         With a memory budget it may have to be loaded first; whoever does not want to wait cancels.
         """
-        served = self._answers.get((name, version))
-        if served is None:
-            served = await self._on_call(self._place(name, version))
+        served = self.at_hand(name, version)
+        if served is not None:
+            return served
+        served = await self._on_call(self._place(name, version))
         self._uses += 1
         served.used = self._uses
         return served.hold()

@@ -67,6 +67,10 @@ class ServedModel:
         if not self._held:
             self._free.set()
 
+    def at_once(self, call: Call) -> Answer | None:
+        """The answer where it takes less time than to wait for it, else None: ask :meth:`infer`. Raises as that."""
+        return self._scheduler.at_once(call)
+
     async def infer(self, call: Call) -> Answer:
         """The answer. Raises BadInput, Refused. To cancel it is to take the call back."""
         return await self._scheduler.infer(call)

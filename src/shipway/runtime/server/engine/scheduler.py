@@ -119,8 +119,9 @@ class Scheduler:
         """The answer. Raises BadInput, Refused. Cancelling it takes the call out of the queue."""
         if self._streams:
             raise Refused(Reason.INVALID, "this model answers with a stream: ask for one")
-        if 0 < call.rows <= self._brief_rows and not self._running and not self._queue.calls:
-            return self._at_once(call)
+        at_once = self.at_once(call)
+        if at_once is not None:
+            return at_once
         request = self._submit(call)
         try:
             answer: Answer = await request.future
@@ -163,8 +164,11 @@ class Scheduler:
 
     # What comes in
 
-    def _at_once(self, call: Call) -> Answer:
-        """On the event loop: to hand it to a thread would keep the loop busy for longer than the call itself."""
+    def at_once(self, call: Call) -> Answer | None:
+        """On the event loop, where to hand it to a thread would keep the loop busy for longer than the call itself;
+        else None. Raises BadInput, Refused."""
+        if not 0 < call.rows <= self._brief_rows or self._running or self._queue.calls:
+            return None
         began = self._clock()
         self._check(call, began)
         try:

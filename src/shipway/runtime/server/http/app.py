@@ -1,42 +1,51 @@
-"""One request from its head to its answer, on the event loop: route, read, decode, hand over, encode."""
+"""One request from its head to its answer, on the event loop: route, decode, hand over, encode.
+
+What the model answers at once is answered without a task; what waits gets one, which its client's going away cancels.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-import time
 import traceback
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from shipway.runtime.errors import BadInput
 from shipway.runtime.server.admin_key import check_key
-from shipway.runtime.server.calls import Call
-from shipway.runtime.server.http import admin, deadlines, events, pages
-from shipway.runtime.server.http.body import read
-from shipway.runtime.server.http.departures import Departures
+from shipway.runtime.server.calls import Answer, Call
+from shipway.runtime.server.http import admin, body, deadlines, events, pages
+from shipway.runtime.server.http.connection import Connection
 from shipway.runtime.server.http.forms import FORMS, Form, header_length, json_only
+from shipway.runtime.server.http.messages import Request
 from shipway.runtime.server.http.replies import HttpError, Reply, refused
 from shipway.runtime.server.http.routes import REPOSITORY, Action, Target, find
-from shipway.runtime.server.http.rsgi import Exchange, Incoming, Scope
-from shipway.runtime.server.lingering import Lingering
 from shipway.runtime.server.observe.observer import Observer
 from shipway.runtime.server.observe.request import Observed
 from shipway.runtime.server.refusals import Refused
 from shipway.runtime.server.repository import Repository
 from shipway.runtime.server.served import ServedModel
 from shipway.runtime.server.settings import Settings
-from shipway.runtime.server.state import Phase, State
+from shipway.runtime.server.state import State
 
-Task = asyncio.Task[Any]
+_CODING = "content-encoding"
+_GONE = 499  # nobody reads the answer
 
-_BODY_TAKES = 60.0  # seconds for all of a body to come
-_LOOK = 1.0  # seconds between two looks at bodies that have not come
+
+class Asked(Struct, eq=False):
+    """An inference request under way; ``served`` is held from when it is found until :meth:`App._end`."""
+
+    target: Target
+    form: Form
+    request: Request
+    seen: Observed
+    served: ServedModel | None = None
 
 
 class App:
-    """HTTP's entry to the server: :meth:`__rsgi__` is called for every request, on the event loop."""
+    """HTTP's entry to the server: :meth:`take` is called for every request, on the event loop."""
 
     def __init__(self, settings: Settings, repository: Repository, state: State, observer: Observer) -> None:
         self._settings = settings
@@ -45,104 +54,135 @@ class App:
         self._repository = repository
         self._state = state
         self._observer = observer
-        self._departures = Departures()
-        self._streams = events.Streams()
-        self._reading: Lingering[Task, float] = Lingering(_LOOK, self._overdue)
-        self._late: set[Task] = set()
 
-    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
+    def take(self, request: Request, exchange: Connection) -> None:
+        """Answer now, or in a task of the exchange."""
         try:
-            target = find(scope.method, scope.path)
-            form = FORMS.get(target.action)
-            if form is not None:
-                reply = await self._inference(target, form, scope, exchange)
-                if reply is None:
-                    return
-            elif target.action in REPOSITORY:
-                reply = await self._change(target, scope.headers, exchange)
-            else:
-                reply = await self._page(target)
+            target = find(request.method, request.path)
         except HttpError as error:
-            reply = error.reply()
-        except Refused as refusal:
-            reply = refused(refusal).reply()
-        except BadInput as error:
-            reply = HttpError(400, str(error)).reply()
-        except Exception as error:  # a bug of ours; the caller still gets an answer
-            traceback.print_exception(error, file=sys.stderr)
-            reply = HttpError(500, f"the server failed: {type(error).__name__}").reply()
-        headers = reply.headers
-        if self._state.phase is Phase.DRAINING and scope.http_version.startswith("1"):
-            headers = (*headers, ("connection", "close"))
-        exchange.response_bytes(reply.status, headers, reply.body)
+            exchange.reply(error.reply())
+            return
+        form = FORMS.get(target.action)
+        if form is None:
+            exchange.run(self._other(target, request, exchange))
+        else:
+            self._infer(self._begin(target, form, request), exchange)
 
-    async def _inference(self, target: Target, form: Form, scope: Scope, exchange: Exchange) -> Reply | None:
-        """The answer; None when it was a stream, or when nobody waits for it any more."""
-        headers = scope.headers
-        seen = self._observer.begin("http", scope.method, scope.path, headers)
-        status, size = 500, 0
-        served: ServedModel | None = None
+    def refuse(self, request: Request, error: HttpError | Refused) -> Reply:
+        """The answer to what did not come whole; an inference is counted."""
         try:
-            served = await self._repository.acquire(target.model or self._own_model(), target.version)
-            seen.of(served.metrics)
-            task = asyncio.current_task()
-            assert task is not None
-            body = await self._body(task, headers, exchange)
-            seen.read(len(body))
-            call = self._call(form, body, headers, served, seen)
-            if target.action is Action.INFER_STREAM or served.description.streams:
-                status, size = await self._stream(target, form, call, served, headers, exchange)
-                return None
-            reply = await self._answer(task, form, call, served, seen, scope, exchange)
-            identity = headers.get("x-request-id")
-            if identity is not None:
-                reply.headers = (*reply.headers, ("x-request-id", identity))
-            status, size = reply.status, len(reply.body)
-            return reply
-        except HttpError as error:
-            status = error.status
-            raise
-        except Refused as refusal:
-            status = refusal.reason.value.http
-            raise
-        except BadInput:
-            status = 400
-            raise
+            target = find(request.method, request.path)
+        except HttpError as unknown:
+            return unknown.reply()
+        form = FORMS.get(target.action)
+        if form is None:
+            return _reply_to(error)
+        asked = self._begin(target, form, request)
+        asked.served = served = self._repository.at_hand(self._model(target), target.version)
+        if served is not None:
+            asked.seen.of(served.metrics)
+        return self._refused(asked, error)
+
+    # Inferences
+
+    def _begin(self, target: Target, form: Form, request: Request) -> Asked:
+        seen = self._observer.begin("http", request.method, request.path, request.headers, request.came)
+        return Asked(target, form, request, seen)
+
+    def _infer(self, asked: Asked, exchange: Connection) -> None:
+        request = asked.request
+        try:
+            asked.served = served = self._repository.at_hand(self._model(asked.target), asked.target.version)
+            coding = request.headers.get(_CODING)
+            if served is None or not body.brief(request.body, coding):
+                exchange.run(self._infer_later(asked, exchange))
+                return
+            asked.seen.of(served.metrics)
+            call = self._call(asked, body.unpacked(request.body, coding, self._limit), served)
+            answer = None if self._streams(asked, served) else served.at_once(call)
+            if answer is None:
+                exchange.run(self._wait(asked, call, served, exchange))
+                return
+            reply = self._answered(asked, call, answer, served)
+        except Exception as error:
+            reply = self._refused(asked, error)
+        exchange.reply(reply)
+
+    async def _infer_later(self, asked: Asked, exchange: Connection) -> None:
+        """The same for what has to wait before its call is known: a model that must be loaded, a large packed body."""
+        try:
+            served = asked.served
+            if served is None:
+                model, version = self._model(asked.target), asked.target.version
+                asked.served = served = await self._repository.acquire(model, version)
+            asked.seen.of(served.metrics)
+            request = asked.request
+            plain = await body.unpacked_aside(request.body, request.headers.get(_CODING), self._limit)
+            call = self._call(asked, plain, served)
         except asyncio.CancelledError:
-            status = 499
-            return None
-        finally:
-            if served is not None:
-                served.release()
-            self._observer.finish(seen, status, size)
+            self._end(asked, _GONE, 0)
+            raise
+        except Exception as error:
+            exchange.reply(self._refused(asked, error))
+            return
+        await self._wait(asked, call, served, exchange)
 
-    def _call(self, form: Form, body: bytes, headers: Incoming, served: ServedModel, seen: Observed) -> Call:
+    async def _wait(self, asked: Asked, call: Call, served: ServedModel, exchange: Connection) -> None:
+        """Until the model has answered."""
+        try:
+            if self._streams(asked, served):
+                self._end(asked, *await self._stream(asked, call, served, exchange))
+                return
+            reply = self._answered(asked, call, await served.infer(call), served)
+        except asyncio.CancelledError:
+            self._end(asked, _GONE, 0)
+            raise
+        except Exception as error:
+            reply = self._refused(asked, error)
+        exchange.reply(reply)
+
+    def _call(self, asked: Asked, plain: bytes, served: ServedModel) -> Call:
         """What is asked, and until when. Raises BadInput."""
-        call = form.decode(body, header_length(headers.get("inference-header-content-length")), served.door)
-        asked, envoys = headers.get("x-request-timeout"), headers.get("x-envoy-expected-rq-timeout-ms")
-        if asked is not None or envoys is not None or self._timeout:
-            expires = seen.came + deadlines.allowance(asked, envoys, self._timeout)
+        headers, seen = asked.request.headers, asked.seen
+        seen.read(len(plain))
+        call = asked.form.decode(plain, header_length(headers.get("inference-header-content-length")), served.door)
+        wanted, envoys = headers.get("x-request-timeout"), headers.get("x-envoy-expected-rq-timeout-ms")
+        if wanted is not None or envoys is not None or self._timeout:
+            expires = seen.came + deadlines.allowance(wanted, envoys, self._timeout)
             call = msgspec.structs.replace(call, expires=expires)
         seen.decoded(call)
         return call
 
-    async def _answer(
-        self, task: Task, form: Form, call: Call, served: ServedModel, seen: Observed, scope: Scope, exchange: Exchange
-    ) -> Reply:
-        self._departures.enter(task, scope, exchange)
-        try:
-            answer = await served.infer(call)
-        finally:
-            self._departures.leave(task)
-        seen.answered(answer)
-        return form.encode(answer.outputs, call, served)
+    def _answered(self, asked: Asked, call: Call, answer: Answer, served: ServedModel) -> Reply:
+        asked.seen.answered(answer)
+        reply = asked.form.encode(answer.outputs, call, served)
+        identity = asked.request.headers.get("x-request-id")
+        if identity is not None:
+            reply.headers = (*reply.headers, ("x-request-id", identity))
+        self._end(asked, reply.status, len(reply.body))
+        return reply
 
-    async def _stream(
-        self, target: Target, form: Form, call: Call, served: ServedModel, headers: Incoming, exchange: Exchange
-    ) -> tuple[int, int]:
+    def _refused(self, asked: Asked, error: Exception) -> Reply:
+        reply = _reply_to(error)
+        self._end(asked, reply.status, 0)
+        return reply
+
+    def _end(self, asked: Asked, status: int, size: int) -> None:
+        """It is answered, or nobody waits for it any more."""
+        if asked.served is not None:
+            asked.served.release()
+        self._observer.finish(asked.seen, status, size)
+
+    # Streams
+
+    @staticmethod
+    def _streams(asked: Asked, served: ServedModel) -> bool:
+        return served.description.streams or asked.target.action is Action.INFER_STREAM
+
+    async def _stream(self, asked: Asked, call: Call, served: ServedModel, exchange: Connection) -> tuple[int, int]:
         """Code and bytes of the answer. Raises BadInput where a model that streams is asked for one answer."""
-        wanted = target.action is Action.INFER_STREAM or "text/event-stream" in headers.get("accept", "")
-        if not wanted:
+        headers = asked.request.headers
+        if asked.target.action is not Action.INFER_STREAM and "text/event-stream" not in headers.get("accept", ""):
             raise BadInput(
                 f"model {served.name!r} answers with a stream: POST /v2/models/{served.name}/infer_stream, "
                 "or /predict with `Accept: text/event-stream`"
@@ -151,44 +191,45 @@ class App:
         outputs = served.stream(call) if served.description.streams else _once(served, call)
         identity = headers.get("x-request-id")
         heads = events.HEADERS if identity is None else (*events.HEADERS, ("x-request-id", identity))
-        return await self._streams.answer(
-            exchange, heads, outputs, lambda outputs: form.encode(outputs, call, served).body, call.expires
+        return await events.answer(
+            exchange, heads, outputs, lambda outputs: asked.form.encode(outputs, call, served).body, call.expires
         )
 
-    async def _page(self, target: Target) -> Reply:
-        return await pages.page(target, self._settings, self._repository, self._state, self._observer.metrics)
+    # The rest
 
-    async def _change(self, target: Target, headers: Incoming, exchange: Exchange) -> Reply:
-        check_key(headers, self._settings.admin_key)
-        task = asyncio.current_task()
-        assert task is not None
-        return await admin.change(self._repository, target, await self._body(task, headers, exchange))
-
-    async def _body(self, task: Task, headers: Incoming, exchange: Exchange) -> bytes:
-        """All of it. Raises what :func:`read` does, and HttpError 408 for one that does not come."""
-        self._reading.enter(task, time.monotonic() + _BODY_TAKES)
+    async def _other(self, target: Target, request: Request, exchange: Connection) -> None:
         try:
-            return await read(headers, exchange, self._limit)
-        except asyncio.CancelledError:
-            if task not in self._late:
-                raise
-            self._late.discard(task)
-            raise HttpError(408, f"the body did not come within {_BODY_TAKES:g} s") from None
-        finally:
-            self._reading.leave(task)
+            if target.action in REPOSITORY:
+                check_key(request.headers, self._settings.admin_key)
+                plain = body.unpacked(request.body, request.headers.get(_CODING), self._limit)
+                reply = await admin.change(self._repository, target, plain)
+            else:
+                metrics = self._observer.metrics
+                reply = await pages.page(target, self._settings, self._repository, self._state, metrics)
+        except Exception as error:
+            reply = _reply_to(error)
+        exchange.reply(reply)
 
-    def _overdue(self, task: Task, until: float) -> None:
-        """A body has not come for a while. Whoever shuts down waits for none."""
-        if time.monotonic() < until and self._state.phase is not Phase.DRAINING:
-            self._reading.enter(task, until)
-        else:
-            self._late.add(task)
-            task.cancel()
-
-    def _own_model(self) -> str:
-        """Of paths that name none."""
+    def _model(self, target: Target) -> str:
+        """The one that is named, or for paths that name none the only one."""
+        if target.model:
+            return target.model
         names = self._repository.names()
         return names[0] if len(names) == 1 else self._settings.model
+
+
+def _reply_to(error: Exception) -> Reply:
+    """What the caller is told. An error that nobody meant is a bug of ours: the caller still gets an answer."""
+    match error:
+        case HttpError():
+            return error.reply()
+        case Refused():
+            return refused(error).reply()
+        case BadInput():
+            return HttpError(400, str(error)).reply()
+        case _:
+            traceback.print_exception(error, file=sys.stderr)
+            return HttpError(500, f"the server failed: {type(error).__name__}").reply()
 
 
 async def _once(served: ServedModel, call: Call) -> Any:

@@ -1,4 +1,4 @@
-"""The body of a request, never more of it in memory than the limit says, also after decompression.
+"""The body of a request as it was before it was compressed, never more of it than the limit says.
 
 Source: RFC 9110 section 8.4 (Content-Encoding), RFC 1950 to 1952 (zlib, deflate, gzip), RFC 8878 (zstd).
 """
@@ -11,56 +11,36 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from shipway.runtime.server.http.replies import HttpError, gone
-from shipway.runtime.server.http.rsgi import Exchange, Incoming
+from shipway.runtime.server.http.replies import HttpError, too_large
 
 _ON_THE_LOOP = 64 * 1024  # bytes that are inflated at once; more goes to a thread (some 5 ms a MB)
 
 
-async def read(headers: Incoming, exchange: Exchange, limit: int) -> bytes:
+def brief(body: bytes, coding: str | None) -> bool:
+    """Whether it is unpacked at once, by :func:`unpacked`, or takes a thread, by :func:`unpacked_aside`."""
+    return coding is None or len(body) <= _ON_THE_LOOP
+
+
+async def unpacked_aside(body: bytes, coding: str | None, limit: int) -> bytes:
+    """As :func:`unpacked`, in a thread."""
+    return await asyncio.get_running_loop().run_in_executor(None, unpacked, body, coding, limit)
+
+
+def unpacked(body: bytes, coding: str | None, limit: int) -> bytes:
     """The body, as it was before it was compressed.
 
-    Raises HttpError: 413 above ``limit`` bytes (before reading, where the length is told), 415 for an unknown coding,
-    400 for what does not unpack; Refused CANCELLED when the client went away.
+    Raises HttpError: 413 above ``limit`` bytes, 415 for an unknown coding, 400 for what does not unpack.
     """
-    length = headers.get("content-length")
-    if length is None:
-        body = await _chunks(exchange, limit)
-    elif not length.isdigit() or int(length) > limit:
-        raise _too_large(limit)
-    else:
-        try:
-            body = await exchange()
-        except RuntimeError as error:  # granian's RSGIProtocolClosed and RSGIProtocolError
-            raise gone() from error
-    coding = headers.get("content-encoding")
-    return body if coding is None else await _unpacked(body, coding.strip().lower(), limit)
-
-
-async def _chunks(exchange: Exchange, limit: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in exchange:
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-async def _unpacked(body: bytes, coding: str, limit: int) -> bytes:
+    coding = coding.strip().lower() if coding is not None else "identity"
     if coding == "identity":
         return body
     unpack = _unpacker(coding)
     try:
-        if len(body) <= _ON_THE_LOOP:
-            plain = unpack(body, limit + 1)
-        else:
-            plain = await asyncio.get_running_loop().run_in_executor(None, unpack, body, limit + 1)
+        plain = unpack(body, limit + 1)
     except Exception as error:  # zlib.error, and what each zstd library has
         raise HttpError(400, f"the body is not {coding}, as content-encoding says: {error}") from error
     if len(plain) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return plain
 
 
@@ -112,7 +92,3 @@ def _zstd() -> Callable[[bytes, int], bytes] | None:
             return lambda data, most: bytes(library.ZstdDecompressor().stream_reader(data).read(most))
         return lambda data, most: bytes(library.ZstdDecompressor().decompress(data, max_length=most))
     return None
-
-
-def _too_large(limit: int) -> HttpError:
-    return HttpError(413, f"the body is larger than {limit} bytes (maxBody in the service's server block)")

@@ -14,9 +14,8 @@ import msgspec
 
 from shipway.runtime.errors import BadInput
 from shipway.runtime.server.calls import Array
-from shipway.runtime.server.http.pipes import Pipe
-from shipway.runtime.server.http.replies import gone
-from shipway.runtime.server.http.rsgi import Exchange, Headers
+from shipway.runtime.server.http.connection import Connection
+from shipway.runtime.server.http.messages import Headers
 from shipway.runtime.server.refusals import Reason, Refused
 
 Outputs = Mapping[str, Array]
@@ -26,61 +25,45 @@ HEADERS: Headers = (
     ("cache-control", "no-store"),
     ("x-accel-buffering", "no"),  # nginx collects answers otherwise
 )
-MOST = 500  # at a time: each takes a thread of granian's, which reads the pipe
 _BEAT = 5.0  # seconds; the second comment after a client went away is what finds out
 _COMMENT = b":\n\n"
 _END = b"event: end\ndata: {}\n\n"
 
 
-class Streams:
-    """Counts those that are open. Lives on the event loop."""
+async def answer(
+    exchange: Connection,
+    headers: Headers,
+    outputs: AsyncIterator[Outputs],
+    encode: Callable[[Outputs], bytes],
+    expires: float,
+) -> tuple[int, int]:
+    """Send all outputs, each asked for when the one before was taken, and the event ``end``; or instead of that an
+    event ``{"error": message}``. Returns the code, as if it could still be told, and the bytes sent.
 
-    def __init__(self) -> None:
-        self._open = 0
-
-    async def answer(
-        self,
-        exchange: Exchange,
-        headers: Headers,
-        outputs: AsyncIterator[Outputs],
-        encode: Callable[[Outputs], bytes],
-        expires: float,
-    ) -> tuple[int, int]:
-        """Send all outputs, each asked for when the one before was taken, and the event ``end``; or instead of that an
-        event ``{"error": message}``. Returns the code, as if it could still be told, and the bytes sent.
-
-        Raises Refused and BadInput as long as nothing was sent, and Refused CANCELLED when the client went away. In
-        any case ``outputs`` is closed, if it is a generator.
-        """
-        if self._open >= MOST:
-            raise Refused(Reason.OVERLOADED, f"{MOST} streams are open already", retry_after=1.0)
-        pipe = Pipe()  # may raise, where there are no more files
-        self._open += 1
-        begun = False
-        code, last = 200, _END
+    Raises Refused and BadInput as long as nothing was sent, and Refused CANCELLED when the client went away. In
+    any case ``outputs`` is closed, if it is a generator.
+    """
+    begun = False
+    code, last, sent = 200, _END, 0
+    async with contextlib.aclosing(_with_beats(outputs, expires)) as events:
         try:
-            async with contextlib.aclosing(_with_beats(outputs, expires)) as events:
-                try:
-                    async for event in events:
-                        piece = _COMMENT if event is None else b"data: %b\n\n" % encode(event)
-                        if not begun:
-                            begun = True
-                            exchange.response_file(200, headers, pipe.path)
-                        await pipe.write(piece)
-                except (BadInput, Refused) as error:
-                    if not begun:
-                        raise
-                    code = error.reason.value.http if isinstance(error, Refused) else 400
-                    last = b"data: %b\n\n" % msgspec.json.encode({"error": str(error)})
+            async for event in events:
+                piece = _COMMENT if event is None else b"data: %b\n\n" % encode(event)
                 if not begun:
-                    exchange.response_file(200, headers, pipe.path)
-                await pipe.write(last)
-            return code, pipe.sent
-        except BrokenPipeError as error:
-            raise gone() from error
-        finally:
-            self._open -= 1
-            pipe.close()
+                    begun = True
+                    exchange.begin(200, headers)
+                await exchange.send(piece)
+                sent += len(piece)
+        except (BadInput, Refused) as error:
+            if not begun or (isinstance(error, Refused) and error.reason is Reason.CANCELLED):
+                raise
+            code = error.reason.value.http if isinstance(error, Refused) else 400
+            last = b"data: %b\n\n" % msgspec.json.encode({"error": str(error)})
+        if not begun:
+            exchange.begin(200, headers)
+        await exchange.send(last)
+    exchange.finish()
+    return code, sent + len(last)
 
 
 async def _with_beats(outputs: AsyncIterator[Outputs], expires: float) -> AsyncGenerator[Outputs | None, None]:

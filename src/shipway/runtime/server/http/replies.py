@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from shipway.runtime.server.http.rsgi import Headers
+from shipway.runtime.server.http.messages import Headers
 from shipway.runtime.server.refusals import Reason, Refused
 
 JSON: Headers = (("content-type", "application/json"),)
@@ -54,3 +54,8 @@ def json_reply(document: Any, status: int = 200) -> Reply:
 def gone() -> Refused:
     """Nobody reads this answer; its code is for the counts."""
     return Refused(Reason.CANCELLED, "the client went away")
+
+
+def too_large(limit: int) -> HttpError:
+    """For a body, also for what it unpacks to."""
+    return HttpError(413, f"the body is larger than {limit} bytes (maxBody in the service's server block)")

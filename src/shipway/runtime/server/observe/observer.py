@@ -26,9 +26,9 @@ class Observer:
         self.metrics = metrics
         self._sinks = sinks
 
-    def begin(self, protocol: str, method: str, path: str, headers: Headers) -> Observed:
-        """A request came."""
-        return Observed(protocol, method, path, headers, monotonic())
+    def begin(self, protocol: str, method: str, path: str, headers: Headers, came: float) -> Observed:
+        """A request came, at a time of ``time.monotonic()``."""
+        return Observed(protocol, method, path, headers, came)
 
     def finish(self, seen: Observed, code: int | str, sent: int = 0) -> None:
         """It has ended: with an answer of ``sent`` bytes, with a refusal, or because nobody waits for it any more."""

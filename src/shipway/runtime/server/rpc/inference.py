@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncIterator
+from time import monotonic
 from typing import Any
 
 from shipway import __version__
@@ -61,7 +62,7 @@ class Inference:
 
     async def infer(self, request: Any, context: Context) -> bytes:
         """One answer. Raises Refused, BadInput. When the call is cancelled, so is the model's work."""
-        seen = self._observer.begin("grpc", "POST", _INFER, context.metadata)
+        seen = self._observer.begin("grpc", "POST", _INFER, context.metadata, monotonic())
         code, sent = "INTERNAL", 0
         try:
             served = await self._repository.acquire(request.model_name, request.model_version or None)
@@ -82,7 +83,7 @@ class Inference:
         the next one may be fine."""
         response = message("inference.ModelStreamInferResponse")
         async for request in requests:
-            seen = self._observer.begin("grpc", "POST", _STREAM_INFER, context.metadata)
+            seen = self._observer.begin("grpc", "POST", _STREAM_INFER, context.metadata, monotonic())
             code, sent = "INTERNAL", 0
             try:
                 async for answer in self._answers(request, context, seen):

@@ -1,0 +1,364 @@
+"""One connection of HTTP/1.1: bytes in, whole requests to the application, answers out, one after another.
+
+httptools (llhttp, the parser of Node.js) reads the messages; this says how many bytes may wait, until when they must
+come, and what becomes of a connection. It was granian before: its threads and ours pass the interpreter's lock around,
+30 us of CPU for a request that answers nothing where this takes 9. Source: RFC 9112; RFC 9110 section 10.1.1 (Expect).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from time import monotonic
+from typing import Any, Protocol
+from urllib.parse import unquote_to_bytes
+
+import httptools
+from msgspec import Struct
+
+from shipway.runtime.server.http.messages import Headers, Incoming, Request, head
+from shipway.runtime.server.http.replies import HttpError, Reply, gone, too_large
+from shipway.runtime.server.refusals import Refused
+
+HEAD_TAKES = 30.0  # seconds for a head; also how long a connection may idle. The gateway ends its idle ones after 4 s.
+BODY_TAKES = 60.0  # seconds for all of a body
+LAST_BYTES = 2.0  # seconds that a client who was refused may go on sending, and a body may take when the server ends
+STALLED = 60.0  # seconds in which a client that is answered takes no byte, after which it counts as gone
+LONGEST_HEAD = 64 * 1024  # bytes of a target and of all headers
+_JOINED = 16 * 1024  # bytes of a body that are copied behind its head, for one write
+_NEVER = float("inf")
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Application(Protocol):
+    """Who answers. Both are called on the event loop and raise nothing."""
+
+    def take(self, request: Request, exchange: Connection) -> None:
+        """Answer, now by ``exchange.reply`` or later in ``exchange.run``."""
+
+    def refuse(self, request: Request, error: HttpError | Refused) -> Reply:
+        """The answer to what did not come whole."""
+
+
+class Shared(Struct):
+    """What all connections of a server have in common. ``most``: bytes of a body; ``room``: connections at a time."""
+
+    app: Application
+    most: int
+    room: int
+    living: set[Connection]
+    date: bytes = b""
+    leaving: bool = False  # no further requests: every answer is its connection's last
+
+
+class Connection:
+    """An ``asyncio.Protocol`` by its methods. To the application it is the exchange of the request under way."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[Request] = deque()  # came before the one before them was answered
+        self._answering: Request | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._room: asyncio.Event | None = None  # to send in; None while nobody had to wait for it
+        self._begun = False  # an answer in pieces
+        self._broken = False  # what comes now is not read any more
+        self._unread = 0  # bytes of the answer that waited when it was last looked
+        self._stalls = _NEVER  # when they have waited for too long
+        self._in_head = False
+        self._partial: Request | None = None  # whose head came
+        self._declined: Request | None = None  # that asks for another protocol
+        self._clear()
+        self.until = monotonic() + HEAD_TAKES
+
+    # What the event loop calls
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        living = self._shared.living
+        living.add(self)
+        if len(living) > self._shared.room:
+            self._refuse(HttpError(503, f"this server has {self._shared.room} connections already"))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._shared.living.discard(self)
+        self._broken = True
+        if self._partial is not None and self._answering is None:
+            self._shared.app.refuse(self._partial, gone())
+        self._answering = None
+        self._waiting.clear()
+        if self._room is not None:
+            self._room.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    def eof_received(self) -> None:
+        """Nobody waits for answers: a client that only says no more looks like one that is gone, and is one mostly."""
+
+    def pause_writing(self) -> None:
+        self._room = asyncio.Event()
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+        if not self._waiting:
+            self._transport.resume_reading()
+        elif self._answering is None:
+            self._next()
+
+    def data_received(self, data: bytes) -> None:
+        if self._broken:
+            return
+        within = self._in_head
+        try:
+            self._parser.feed_data(data)
+            if within and self._in_head:  # a line that has no end, which the parser collects
+                self._size += len(data)
+                if self._size > LONGEST_HEAD:
+                    self._refuse(_long_head())
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError as error:
+            self._refuse(error.__context__ if isinstance(error.__context__, HttpError) else _unreadable(error))
+        except httptools.HttpParserError as error:
+            self._refuse(_unreadable(error))
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        self._clear()
+        self._in_head = True
+        if self._answering is None:
+            self.until = monotonic() + HEAD_TAKES
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        key = name.decode("latin-1").lower()
+        self._count(len(name) + len(value))
+        if key not in self._headers:
+            self._headers[key] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        now = monotonic()
+        self._in_head = False
+        if self._declined is not None:
+            self._partial, self._declined = self._declined, None
+            return
+        self._partial = request = Request(
+            self._parser.get_method().decode("latin-1"),
+            _path(self._target),
+            self._headers,
+            now,
+            keep_alive=self._parser.should_keep_alive(),
+            chunked=self._parser.get_http_version() != "1.0",
+        )
+        length = self._headers.get("content-length")
+        if length is not None and length.isdigit() and int(length) > self._shared.most:
+            raise too_large(self._shared.most)
+        if self._parser.should_upgrade():
+            self._declined = request
+        if self._answering is None:
+            self.until = now + BODY_TAKES
+            if self._headers.get("expect", "").lower() == "100-continue" and request.chunked:
+                self._transport.write(_CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        self._length += len(body)
+        if self._length > self._shared.most:
+            raise too_large(self._shared.most)
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._broken or self._declined is not None:
+            return
+        request, self._partial = self._partial, None
+        assert request is not None
+        parts = self._body
+        if parts:
+            request.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        if self._answering is None and not self._waiting:
+            self._begin(request)
+        else:
+            self._waiting.append(request)
+            self._transport.pause_reading()
+
+    # What the application calls
+
+    def reply(self, reply: Reply) -> None:
+        """The whole answer."""
+        request = self._answering
+        if request is None:
+            return  # nobody is there
+        if self._begun:
+            self._transport.abort()  # the client must not take what it has for all of it
+            return
+        last = self._last(request)
+        headers = (*reply.headers, ("connection", "close")) if last else reply.headers
+        self._write(reply, headers, without_body=request.method == "HEAD")
+        self._end(last)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it as a task that is cancelled when the client goes away. It ends with an answer, or is cancelled."""
+        self._task = asyncio.get_running_loop().create_task(work)
+
+    def begin(self, status: int, headers: Headers) -> None:
+        """The head of an answer whose length nobody knows yet: :meth:`send` its pieces, then :meth:`finish`."""
+        request = self._answering
+        if request is None:
+            raise gone()
+        self._begun = True
+        how = ("transfer-encoding", "chunked") if request.chunked else ("connection", "close")
+        self._transport.write(head(status, (*headers, how), self._shared.date) + b"\r\n")
+
+    async def send(self, data: bytes) -> None:
+        """A piece; returns when there is room for more. Raises Refused CANCELLED when the client went away."""
+        request = self._answering
+        if request is None or self._transport.is_closing():
+            raise gone()
+        self._transport.write(b"%x\r\n%b\r\n" % (len(data), data) if request.chunked else data)
+        if self._room is not None:
+            await self._room.wait()
+
+    def finish(self) -> None:
+        """The last piece was sent."""
+        request = self._answering
+        if request is None:
+            return
+        if request.chunked:
+            self._transport.write(b"0\r\n\r\n")
+        self._end(last=self._last(request) or not request.chunked)
+
+    # What the server calls
+
+    def look(self, now: float) -> None:
+        """End it when what it waits for has not come in time."""
+        unread = self._transport.get_write_buffer_size()
+        if unread != self._unread:
+            self._unread, self._stalls = unread, now + STALLED
+        if unread and now > self._stalls:
+            self._transport.abort()
+        elif self._answering is None and not unread and now > self.until:
+            if self._partial is not None and not self._broken:
+                self._refuse(HttpError(408, f"the body did not come within {BODY_TAKES:g} s"))
+            else:
+                self._transport.close()
+
+    def leave(self) -> None:
+        """The server ends: close when the request under way is answered; a body may come for a moment more."""
+        if self._partial is not None:
+            self.until = min(self.until, monotonic() + LAST_BYTES)
+        elif self._answering is None:
+            self._broken = True
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Now, whatever is under way."""
+        self._transport.abort()
+
+    @property
+    def answering(self) -> bool:
+        """Whether a request is under way."""
+        return self._answering is not None
+
+    # Its own
+
+    def _clear(self) -> None:
+        self._target = b""
+        self._headers: Incoming = {}
+        self._body: list[bytes] = []
+        self._length = 0  # of the body
+        self._size = 0  # of the head
+        self._partial = None
+
+    def _decline(self, rest: bytes) -> None:
+        """Answer a request that asks for another protocol as if it did not (RFC 9110 section 7.8).
+
+        curl and Java's client ask for HTTP/2 with their first request, and send its body all the same. The parser
+        reads nothing after such a head; another one does, once it is told how the body comes.
+        """
+        headers = self._headers
+        chunked = "transfer-encoding" in headers
+        how = "transfer-encoding: chunked" if chunked else f"content-length: {headers.get('content-length', '0')}"
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(f"POST / HTTP/1.1\r\n{how}\r\n\r\n".encode("latin-1") + rest)
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > LONGEST_HEAD:
+            raise _long_head()
+
+    def _begin(self, request: Request) -> None:
+        self._answering = request
+        self.until = _NEVER
+        self._shared.app.take(request, self)
+
+    def _last(self, request: Request) -> bool:
+        return not request.keep_alive or self._shared.leaving or self._broken
+
+    def _end(self, last: bool) -> None:
+        """The answer is on its way."""
+        self._answering = self._task = None
+        self._begun = False
+        if last:
+            self._broken = True
+            self._waiting.clear()
+            self._transport.close()
+            return
+        self.until = monotonic() + HEAD_TAKES
+        if self._waiting and self._room is None:
+            # Not here: a client that sends a thousand requests at once would nest a thousand calls.
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        if self._waiting and self._answering is None:
+            request = self._waiting.popleft()
+            if not self._waiting:
+                self._transport.resume_reading()
+            self._begin(request)
+
+    def _refuse(self, error: HttpError) -> None:
+        """Say what is wrong with what came, and understand no more of it."""
+        if self._broken:
+            return
+        self._broken = True
+        request, self._partial = self._partial, None
+        if self._answering is not None:
+            return  # the answer under way is the last
+        reply = error.reply() if request is None else self._shared.app.refuse(request, error)
+        self._write(reply, (*reply.headers, ("connection", "close")))
+        # Read on and forget it: to close now would reset the connection of a client that still sends, and take the
+        # answer out of its hands.
+        self._transport.write_eof()
+        self.until = monotonic() + LAST_BYTES
+
+    def _write(self, reply: Reply, headers: Headers, *, without_body: bool = False) -> None:
+        body = reply.body
+        start = b"%bcontent-length: %d\r\n\r\n" % (head(reply.status, headers, self._shared.date), len(body))
+        if without_body:
+            self._transport.write(start)
+        elif len(body) < _JOINED:
+            self._transport.write(start + body)
+        else:
+            self._transport.writelines((start, body))
+
+
+def _path(target: bytes) -> str:
+    """The path that is asked for, without query, percent-decoded; bytes that are no UTF-8 become U+FFFD."""
+    if not target.startswith(b"/"):
+        target = httptools.parse_url(target).path or b"/" if target != b"*" else target
+    path = target.partition(b"?")[0]
+    return (unquote_to_bytes(path) if b"%" in path else path).decode(errors="replace")
+
+
+def _long_head() -> HttpError:
+    return HttpError(431, f"the head of a request may have {LONGEST_HEAD} bytes")
+
+
+def _unreadable(error: Exception) -> HttpError:
+    return HttpError(400, f"this is not HTTP/1.1: {error}")
