@@ -32,7 +32,7 @@ def make_body(bodies: Path, package: Path = PACKAGE) -> Path:
 
     A workload that runs keeps the body that it started with when Shipway is upgraded under it.
     """
-    files = _files(package)
+    files = {name: (package / name).read_bytes() for name in body_files(package)}
     digest = hashlib.sha256()
     for name, content in files.items():
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
@@ -42,13 +42,15 @@ def make_body(bodies: Path, package: Path = PACKAGE) -> Path:
     return target
 
 
-def _files(package: Path) -> dict[str, bytes]:
-    paths = [package / "__init__.py", *(path for path in (package / "runtime").rglob("*") if path.is_file())]
-    return {
-        path.relative_to(package).as_posix(): path.read_bytes()
-        for path in sorted(paths)
-        if "__pycache__" not in path.parts
-    }
+def body_files(package: Path = PACKAGE) -> tuple[str, ...]:
+    """The names of the body's files below the package's folder, sorted."""
+    return tuple(name for name in package_files(package) if name == "__init__.py" or name.startswith("runtime/"))
+
+
+def package_files(package: Path = PACKAGE) -> tuple[str, ...]:
+    """The names of all files of the package, sorted; what Python leaves beside them is none."""
+    paths = (path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return tuple(sorted(path.relative_to(package).as_posix() for path in paths))
 
 
 def _write(files: dict[str, bytes], target: Path) -> None:

@@ -1,8 +1,11 @@
-"""What uv says when it fails, in words for users. Pure."""
+"""uv as a program: how it is started, and what it says when it fails, in words for users."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from shipway.errors import DependencyFailed
 
@@ -28,3 +31,36 @@ def uv_failure(output: str, status: int) -> DependencyFailed:
         f"uv could not install the requirements (exit code {status})\n{tail}",
         next_step="check the requirements, the network and pip's configuration (pip config list)",
     )
+
+
+def start_uv(
+    program: Path,
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    cwd: Path,
+    *,
+    pass_fds: Sequence[int] = (),
+    own_session: bool = False,
+) -> subprocess.Popen[str]:
+    """uv at work, its output and its words piped. Raises DependencyFailed when it cannot be started.
+
+    Without a session of its own it ends with us when a user presses Ctrl-C.
+    """
+    try:
+        return subprocess.Popen(
+            [str(program), *arguments],
+            env=dict(environ),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            pass_fds=pass_fds,
+            start_new_session=own_session,
+        )
+    except OSError as error:
+        raise DependencyFailed(
+            f"uv cannot be started: {error}",
+            next_step="install Shipway again: pip install --force-reinstall shipway",
+        ) from error

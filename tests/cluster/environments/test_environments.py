@@ -16,9 +16,9 @@ import pytest
 
 from shipway.bundle import Environment
 from shipway.cluster.local.environments import UvEnvironments
-from shipway.packages.uv import uv_failure
 from shipway.errors import DependencyFailed, UserError
 from shipway.packages.pip_reader import PipReader
+from shipway.packages.uv import uv_failure
 
 # No version of six is this one, so our own interpreter never has it.
 SIX = Environment(("six==0.0.1",), runtime=False)
@@ -79,7 +79,7 @@ def test_the_lock_of_our_own_interpreter_is_all_that_the_requirements_need(tmp_p
     needed = {f"{name}=={version(name)}" for name in ("joblib", "numpy", "scikit-learn", "scipy", "threadpoolctl")}
     assert needed <= set(found.lock)
     assert list(found.lock) == sorted(found.lock)
-    assert not any(line.startswith(("pytest", "granian")) for line in found.lock)
+    assert not any(line.startswith(("pytest", "httptools")) for line in found.lock)
 
 
 def test_a_bad_line_is_the_users_error(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_an_environment_is_made_once_and_found_again(tmp_path: Path) -> None:
     assert place.environments.existing(SIX) is None
     made = place.environments.build(SIX)
     assert made.python.parent.parent.parent == place.root
-    assert made.description.endswith("with 1 requirement, made by uv (Shipway's own: six is not installed)")
+    assert "with 1 requirement, made by uv (Shipway's own: six" in made.description
     assert made.python_path == ()
     assert (made.python.parent.parent / "lock.txt").read_text() == "six==0.0.1\n"
     assert made.lock == ("six==0.0.1",)
@@ -111,7 +111,7 @@ def test_the_body_and_its_requirements_come_with_the_runtime(tmp_path: Path) -> 
     assert [Path(path).parent for path in made.python_path] == [place.bodies]
     lines = (made.python.parent.parent / "requirements.txt").read_text().splitlines()
     assert lines[0] == "six==0.0.1"
-    assert any(line.startswith("granian") for line in lines)
+    assert any(line.startswith("httptools") for line in lines)
 
 
 @pytest.mark.slow

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from shipway.cluster.local.requirements import Installed, closure, lacking, normalised, parse_line
+from shipway.cluster.local.requirements import Installed, closure, lacking, normalised
 from shipway.errors import UserError
+from shipway.packages.requirement import parse_line
 
 MARKERS = {"python_version": "3.11", "python_full_version": "3.11.7", "sys_platform": "linux"}
 THERE = {

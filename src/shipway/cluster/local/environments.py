@@ -34,7 +34,7 @@ from shipway.errors import DependencyFailed
 from shipway.packages.body import body_requirements, make_body
 from shipway.packages.pip_configuration import PipConfiguration, redact, uv_environment
 from shipway.packages.pip_reader import PipReader
-from shipway.packages.uv import uv_failure
+from shipway.packages.uv import start_uv, uv_failure
 
 _LOCK = "lock.txt"
 _CLOSED_POLL = 0.05  # seconds between two looks at a lock that somebody else holds
@@ -189,24 +189,14 @@ class UvEnvironments:
             raise
 
     def _run_uv(self, arguments: list[str], configuration: PipConfiguration, lock: int) -> str:
-        try:
-            process = subprocess.Popen(
-                [str(self._uv), *arguments],
-                env=uv_environment(configuration, self._inherited),
-                cwd=self._root,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                pass_fds=(lock,),
-                start_new_session=True,  # so that close() reaches the compilers that uv may have started
-            )
-        except OSError as error:
-            raise DependencyFailed(
-                f"uv cannot be started: {error}",
-                next_step="install Shipway again: pip install --force-reinstall shipway",
-            ) from error
+        process = start_uv(
+            self._uv,
+            arguments,
+            uv_environment(configuration, self._inherited),
+            self._root,
+            pass_fds=(lock,),
+            own_session=True,  # so that close() reaches the compilers that uv may have started
+        )
         self._running.add(process)
         try:
             if self._closed.is_set():

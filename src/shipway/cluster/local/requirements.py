@@ -13,12 +13,8 @@ from dataclasses import dataclass
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from shipway.errors import UserError
 from shipway.packages.pip_configuration import redact
-
-_ALLOWED = (
-    "write one requirement a line, like scikit-learn==1.9.1, torch[opt]==2.13.0 or x==1.0; python_version < '3.12'"
-)
+from shipway.packages.requirement import parse_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +46,6 @@ def normalised(lines: Iterable[str]) -> tuple[str, ...]:
     Raises UserError for a line that is not a requirement.
     """
     return tuple(sorted({redact(_normal(parse_line(line))) for line in lines}))
-
-
-def parse_line(line: str) -> Requirement:
-    """One line as a requirement. Raises UserError that names the line and what is allowed."""
-    text = line.strip()
-    if not text or text.startswith("#"):
-        what = "is a comment" if text else "is empty"
-        raise UserError(f"requirement {line!r} {what}, not a requirement", next_step=f"leave it out; {_ALLOWED}")
-    if text.startswith("-"):
-        raise UserError(
-            f"requirement {line!r} is an option of pip, not a requirement",
-            next_step=f"{_ALLOWED}; indexes and constraints come from pip's own configuration (pip config list)",
-        )
-    try:
-        return Requirement(text)
-    except InvalidRequirement as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"requirement {line!r} cannot be read: {reason}", next_step=_ALLOWED) from error
 
 
 def lacking(lines: Iterable[str], installed: Lookup, markers: Mapping[str, str], *, pinned: bool) -> str | None:
