@@ -16,6 +16,7 @@ class Entry:
     """One member of a layer's tar; ``name`` is absolute in the image, without the leading slash.
 
     Owner, time and mode are the same on every machine: root, 1970, 0644 or 0755. ``target`` is that of a link.
+    A Dockerfile's ``--chown`` and ``--chmod`` name another ``owner`` (uid, gid) and ``mode`` (0o7777 at most).
     """
 
     name: str
@@ -23,6 +24,8 @@ class Entry:
     content: Path | bytes = b""
     executable: bool = False
     target: str = ""
+    owner: tuple[int, int] = (0, 0)
+    mode: int | None = None  # None: 0755 for folders and what is executable, else 0644
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class PackageFacts:
     sha256: str  # of that file
     licence: str = ""  # an SPDX expression, or what its author wrote
     size: int = 0  # bytes, unpacked
+    requires: tuple[str, ...] = ()  # its Requires-Dist lines, for the SBOM's graph
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,10 @@ class Leases:
                 found.update(_read(path))
         return found
 
+    def running(self) -> tuple[str, ...]:
+        """Why the leases are held whose owners live: "build digits"."""
+        return tuple(sorted({why for path in self._files() if (why := _why_of_living(path))}))
+
     def sweep(self) -> None:
         """Remove the leases that count no more."""
         for path in self._files():
@@ -162,8 +166,21 @@ def _read(path: Path) -> dict[Digest, str]:
         first, _, rest = path.read_text(errors="replace").partition("\n")
     except FileNotFoundError:
         return {}  # it ended just now: its tag is written
-    try:
-        why = str(json.loads(first)["why"])
-    except (KeyError, TypeError, ValueError):
-        why = "an operation"
+    why = _why(first)
     return {Digest(one): why for one in _HELD.findall(f"{first}\n{rest}")}
+
+
+def _why_of_living(path: Path) -> str:
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _why(file.readline())
+    return ""
+
+
+def _why(first: str | bytes) -> str:
+    try:
+        return str(json.loads(first)["why"])
+    except (KeyError, TypeError, ValueError):
+        return "an operation"

@@ -103,13 +103,28 @@ def members(source: Readable, limits: Limits) -> Iterator[tuple[Member, Content]
         extended = _Extended(limits)
 
 
-def header(name: str, size: int, *, executable: bool = False, folder: bool = False) -> bytes:
-    """The header of a file or folder, with a PAX header where the name or size need one. Owner and time are constant:
+def header(
+    name: str,
+    size: int,
+    *,
+    executable: bool = False,
+    folder: bool = False,
+    target: str = "",
+    owner: tuple[int, int] = (0, 0),
+    mode: int | None = None,
+) -> bytes:
+    """The header of a file or folder, or of a symbolic link where there is a ``target``, with a PAX header where a name
+    or number needs one. Time is constant, and so are ``owner`` (uid, gid) and ``mode`` where nothing else is said:
     equal files are equal bytes on every machine."""
     one = tarfile.TarInfo(name)
     one.size, one.mode = size, 0o755 if executable or folder else 0o644
+    one.uid, one.gid = owner
     if folder:
         one.type, one.name = tarfile.DIRTYPE, f"{name}/"
+    if mode is not None:
+        one.mode = mode
+    if target:
+        one.type, one.linkname, one.mode = tarfile.SYMTYPE, target, 0o777
     return one.tobuf(tarfile.PAX_FORMAT)
 
 
@@ -159,7 +174,9 @@ class _Extended:
         if len(name.encode()) > self._limits.name:
             raise Refused(f"the archive has a name of more than {self._limits.name} bytes: {name[:80]!r}...")
         holds = kind in ("file", "sparse file") or flag not in _KINDS
-        return Member(name, kind, size if holds else 0, bool(mode & 0o100), self._said.get("linkpath", ""))
+        links = kind in ("hard link", "symbolic link")
+        target = (self._said.get("linkpath") or _text(block[157:257].partition(b"\0")[0])) if links else ""
+        return Member(name, kind, size if holds else 0, bool(mode & 0o100), target)
 
 
 class _Stream:

@@ -17,11 +17,12 @@ from shipway.oci.reference import Reference
 from shipway.oci.registry import contents, errors, manifests, referrers
 from shipway.oci.registry.credentials import Credentials
 from shipway.oci.registry.limits import DEFAULT, Limits
-from shipway.oci.registry.pull import pull
+from shipway.oci.registry.pull import Wanted, everything, pull
 from shipway.oci.registry.push import push
 from shipway.oci.registry.repository import Repository
 from shipway.oci.registry.threads import in_thread
 from shipway.oci.registry.transport import REAL, Pace, Transport
+from shipway.oci.tree import manifests as manifests_of
 from shipway.transfer import Progress, Report, silent
 
 
@@ -66,16 +67,23 @@ class Registry:
         return await manifests.get(self._at(reference), reference.name)
 
     async def pull(
-        self, reference: Reference, layout: Layout, lease: Lease, report: Report = silent, *, referrers: bool = False
+        self,
+        reference: Reference,
+        layout: Layout,
+        lease: Lease,
+        report: Report = silent,
+        *,
+        referrers: bool = False,
+        wanted: Wanted = everything,
     ) -> Descriptor:
         """Bring what the reference names into the layout: manifests (nested ones too), configs, layers.
 
         What is there is not fetched, what was begun is gone on with, and nothing is tagged. ``referrers``: what
-        refers to it (signatures, attestations) too, and the layout lists it. ``report`` is told of each blob, from
-        the event loop. Raises EnvironmentFault when the disk is full.
+        refers to it (signatures, attestations) too, and the layout lists it. ``wanted``: which of its blobs. ``report``
+        is told of each blob, from the event loop. Raises EnvironmentFault when the disk is full.
         """
         repository = self._at(reference, report=report)
-        descriptor = await pull(repository, reference.name, layout, lease)
+        descriptor = await pull(repository, reference.name, layout, lease, wanted)
         if referrers:
             await self._pull_referrers(repository, descriptor.digest, layout, lease, {descriptor.digest})
         return descriptor
@@ -92,15 +100,16 @@ class Registry:
         """Send a manifest of the layout with all that it needs, its tag last; ``descriptor`` again.
 
         What is there is not sent; what another repository of the registry has is mounted. ``referrers``: what the
-        layout knows to refer to it is sent too. Hold ``descriptor.digest`` in a lease meanwhile. Raises Corrupt when
-        a blob of the layout is damaged or missing, and UserError when the reference has another digest.
+        layout knows to refer to it, or to a manifest of this index, is sent too. Hold ``descriptor.digest`` in a lease
+        meanwhile. Raises Corrupt when a blob of the layout is damaged or missing, and UserError when the reference has
+        another digest.
         """
         if reference.digest not in (None, descriptor.digest):
             raise UserError(f"{reference} names another manifest than {descriptor.digest}, which is to be pushed")
         repository = self._at(reference, "pull,push", report)
         await push(repository, layout, descriptor, reference, reference.tag or reference.name)
         if referrers:
-            for one in await in_thread(_below, layout, descriptor.digest):
+            for one in await in_thread(_below, layout, descriptor):
                 await push(repository, layout, one, reference, one.digest)
         return descriptor
 
@@ -160,10 +169,10 @@ def _subject(data: bytes) -> Digest | None:
     return subject.digest if subject else None
 
 
-def _below(layout: Layout, subject: Digest) -> list[Descriptor]:
-    """The referrers of a manifest, and theirs, each once."""
+def _below(layout: Layout, root: Descriptor) -> list[Descriptor]:
+    """The referrers of a manifest, of those that it names when it is an index, and theirs, each once."""
     found: dict[Digest, Descriptor] = {}
-    waiting = [subject]
+    waiting = [one.digest for one in manifests_of(layout, root)]
     while waiting:
         for one in layout.referrers(waiting.pop()):
             if one.digest not in found:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from shipway.errors import Corrupt
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.layout import Layout
@@ -13,9 +16,18 @@ from shipway.oci.registry.threads import in_thread
 from shipway.oci.registry.together import together
 from shipway.oci.registry.walk import walk
 
+Wanted: TypeAlias = Callable[[Descriptor], bool]
 
-async def pull(repository: Repository, name: str, layout: Layout, lease: Lease) -> Descriptor:
-    """Bring the manifest of that tag or digest with all that it needs."""
+
+def everything(_: Descriptor) -> bool:
+    """Wants every blob."""
+    return True
+
+
+async def pull(
+    repository: Repository, name: str, layout: Layout, lease: Lease, wanted: Wanted = everything
+) -> Descriptor:
+    """Bring the manifest of that tag or digest with all that it needs: all manifests, and the blobs ``wanted``."""
     root, data = await manifests.get(repository, name)
 
     async def read(descriptor: Descriptor) -> bytes:
@@ -28,7 +40,7 @@ async def pull(repository: Repository, name: str, layout: Layout, lease: Lease) 
 
     tree = await walk(root, read, repository.limits)
     fetcher = Fetcher(repository, layout, lease)
-    await together((fetcher.fetch(blob) for blob in tree.blobs.values()), repository.limits.blobs)
+    await together((fetcher.fetch(blob) for blob in filter(wanted, tree.blobs.values())), repository.limits.blobs)
     return root
 
 
