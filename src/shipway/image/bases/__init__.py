@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from shipway.image.bases.value import Base
+from shipway.image.bases.get import Bases
+from shipway.image.bases.value import Base, Image
 
-__all__ = ["Base"]
+__all__ = ["Base", "Bases", "Image"]

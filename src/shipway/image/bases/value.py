@@ -11,14 +11,20 @@ from shipway.oci import Descriptor
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
-    """An image for one platform that lies in the layout, and what must be known of it to build on it."""
+class Image:
+    """An image for one platform that lies in the layout; files can be taken out of it."""
 
     name: str  # as the user wrote it, in full: "docker.io/library/python:3.11-slim", "debian:bookworm"
     manifest: Descriptor
     platform: Platform
     config: Mapping[str, Any]  # the image's config, as it stands there
     layers: tuple[Descriptor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Base(Image):
+    """An image with a Python, and what must be known of it to build on it."""
+
     python: Python
     top: frozenset[str] = frozenset()  # the names at the root of its file system: "bin", "etc"
     passwd: str = ""  # the text of /etc/passwd and /etc/group, empty where there is none
