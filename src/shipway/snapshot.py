@@ -16,7 +16,7 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import BinaryIO, Self, cast
 
 from shipway.errors import UserError
 
@@ -53,13 +53,11 @@ def collect(root: Path, patterns: Sequence[str], *, may_be_empty: bool = False) 
     Raises UserError when a name matches nothing, when nothing is left (unless it ``may_be_empty``), and for a link
     that leaves ``root``.
     """
-    chosen = [pattern for pattern in patterns if not pattern.startswith("!")] or ["**"]
-    dropped = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    selection = _Selection(chosen, dropped, _ignore_lines(root))
+    selection = Selection.of(root, patterns)
     files = tuple(walk(root, selection.keeps))
-    for name in map(_normal, chosen):
-        if not _is_glob(name) and not any(_covers(name, file.name) for file in files):
-            raise _matches_nothing(root, name)
+    for name in selection.named:
+        if not any(_covers(name, file.name) for file in files):
+            raise matches_nothing(root, name)
     if not files and not may_be_empty:
         raise UserError(
             f"no file in {root} matches {', '.join(patterns)}",
@@ -73,7 +71,7 @@ def collect_path(path: Path) -> tuple[SnapshotFile, ...]:
     if path.is_file():
         return (SnapshotFile(_utf8(path.name, path), path, _is_executable(path.stat())),)
     if not path.is_dir():
-        raise _matches_nothing(path.parent, path.name)
+        raise matches_nothing(path.parent, path.name)
     return collect(path, ("**",))
 
 
@@ -148,31 +146,55 @@ def _utf8(name: str, where: Path) -> str:
 # -- patterns
 
 
-class _Selection:
-    """The patterns of one snapshot, compiled."""
+class Selection:
+    """The patterns of one snapshot, compiled: which names they choose, and what of these is left out all the same.
 
-    def __init__(self, chosen: Sequence[str], dropped: Sequence[str], ignored: Sequence[str]) -> None:
-        globs = [glob for pattern in chosen for glob in _expanded(_normal(pattern))]
+    A build context (image/context) asks the questions one by one, because it tells the user the answers.
+    """
+
+    def __init__(self, patterns: Sequence[str], ignored: Sequence[str] = ()) -> None:
+        chosen = [_normal(pattern) for pattern in patterns if not pattern.startswith("!")] or ["**"]
+        dropped = [_normal(pattern[1:]) for pattern in patterns if pattern.startswith("!")]
+        globs = [glob for pattern in chosen for glob in _expanded(pattern)]
+        self.named = tuple(name for name in chosen if not _is_glob(name))
         self._files = _compile(_translate(glob) for glob in globs)
         self._folders = _compile(_above(glob) for glob in globs)
-        self._dropped = _compile(_translate(_normal(pattern)) for pattern in dropped)
+        self._dropped = _compile(_translate(pattern) for pattern in dropped)
         self._ignored = [_ignore_rule(line) for line in ignored]
 
+    @classmethod
+    def of(cls, root: Path, patterns: Sequence[str]) -> Self:
+        """With the lines of the folder's ``.shipwayignore``. Raises UserError for a pattern that is none."""
+        return cls(patterns, _ignore_lines(root))
+
     def keeps(self, name: str, is_folder: bool) -> bool:
-        base = name.rpartition("/")[2]
-        # ".#name" is the lock of an editor: a link to a process, not to a file.
-        if base in _NEVER_TAKEN or base.endswith(".pyc") or base.startswith(".#"):
+        """Whether the file is taken, the folder entered."""
+        if is_litter(name) or self.drops(name) or self.ignores(name, is_folder):
             return False
-        if self._dropped.fullmatch(name) or self._ignores(name, is_folder):
-            return False
+        return self.chooses(name, is_folder)
+
+    def chooses(self, name: str, is_folder: bool) -> bool:
+        """Whether a pattern takes the file, or may take one below the folder."""
         return bool((self._folders if is_folder else self._files).fullmatch(name))
 
-    def _ignores(self, name: str, is_folder: bool) -> bool:
-        verdict = False
+    def drops(self, name: str) -> bool:
+        """Whether a pattern with ``!`` excludes it."""
+        return bool(self._dropped.fullmatch(name))
+
+    def ignores(self, name: str, is_folder: bool) -> bool | None:
+        """What the last line of the ignore file that fits says; None: no line speaks of it."""
+        verdict = None
         for pattern, folders_only, verdict_of_rule in self._ignored:
             if (is_folder or not folders_only) and pattern.fullmatch(name):
                 verdict = verdict_of_rule
         return verdict
+
+
+def is_litter(name: str) -> bool:
+    """Whether no snapshot takes it: version control, environments, caches, compiled Python."""
+    base = name.rpartition("/")[2]
+    # ".#name" is the lock of an editor: a link to a process, not to a file.
+    return base in _NEVER_TAKEN or base.endswith(".pyc") or base.startswith(".#")
 
 
 def _ignore_lines(root: Path) -> list[str]:
@@ -239,7 +261,8 @@ def _compile(expressions: Iterable[str]) -> re.Pattern[str]:
         raise UserError(f"a pattern is not a glob: {error}", next_step="Use *, ?, ** and [abc] or [a-z].") from error
 
 
-def _matches_nothing(root: Path, name: str) -> UserError:
+def matches_nothing(root: Path, name: str) -> UserError:
+    """The error for a name that chooses no file of the folder, with what is near to it."""
     if (root / name).exists():
         return UserError(
             f"{name} in {root} is always left out, excluded by '!' or {IGNORE_FILE}, or has no files",
@@ -252,7 +275,7 @@ def _matches_nothing(root: Path, name: str) -> UserError:
 
 def _names(root: Path) -> list[str]:
     try:
-        files = [file.name for file in walk(root, _Selection(["**"], [], []).keeps)]
+        files = [file.name for file in walk(root, Selection(["**"]).keeps)]
     except UserError:  # a bad link elsewhere must not hide the error that is being told
         return []
     return sorted({*files, *(parent.as_posix() for file in files for parent in PurePosixPath(file).parents)})
