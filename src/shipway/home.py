@@ -27,8 +27,9 @@ def own(where: Settings) -> None:
     Raises Refused as :func:`own_sockets` does, and for a folder with things in it that are not Shipway's.
     """
     where.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # What is there before the first hub has the lock, should it be killed right then.
-    before = {where.hub_log.name, where.cache.name, where.sockets.name}
+    # What is there before the first hub has the lock, should it be killed right then; and the images of who built some
+    # before any hub.
+    before = {where.hub_log.name, where.cache.name, where.sockets.name, where.oci.name}
     if not (where.hub_lock.exists() or where.store.exists()):
         strange = sorted(one.name for one in where.home.iterdir() if one.name not in before)
         if strange:

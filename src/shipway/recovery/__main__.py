@@ -16,6 +16,7 @@ from typing import Any
 from shipway import home, settings
 from shipway.clock import wall
 from shipway.errors import Refused, ShipwayError
+from shipway.oci.leases import Leases
 from shipway.recovery.backup import backup
 from shipway.recovery.encrypt import encrypt
 from shipway.recovery.inspect import inspect
@@ -59,12 +60,23 @@ def _done(asked: argparse.Namespace, where: Settings) -> dict[str, Any]:
     with home.only_hub(where) as alone:
         if not alone:
             raise Refused(f"a hub runs on {where.home}", next_step="First `shipway hub stop`; what runs goes on.")
+        _check_idle(where)
         finish(where, now)
         if asked.act == "encrypt":
             return encrypt(where)
         if asked.act == "restore":
             return restore(where, asked.file.absolute(), now, force=asked.force)
         return _told(where, now, yes=asked.yes)
+
+
+def _check_idle(where: Settings) -> None:
+    """Builds of images write to the layout without a hub: what they write would be lost, or lie there unencrypted."""
+    leases = Leases(where.oci / "leases")
+    running = leases.running() if leases.folder.is_dir() else ()
+    if running:
+        raise Refused(
+            f"another command works on {where.oci}: {', '.join(running)}", next_step="Wait for it, or end it."
+        )
 
 
 def _told(where: Settings, now: datetime, *, yes: bool) -> dict[str, Any]:

@@ -22,12 +22,11 @@ def lost(where: Settings) -> list[tuple[Path, Path]]:
     """Files that are missing or empty, each with one that proves that it was there.
 
     No marker is needed, which could be lost too: a hub makes these files in this order, so each is the proof of those
-    before it. A hub that was killed in its first second leaves a beginning of the row.
+    before it, but for the layout: `shipway build` makes that, too, without a hub. A hub that was killed in its first
+    second leaves a beginning of the row.
     """
-    row = (where.store, where.journal, where.oci / "oci-layout", where.gateway / "port")
-    there = [one.exists() and one.stat().st_size > 0 for one in row]
-    return [
-        (path, next(proof for proof, has in zip(reversed(row), reversed(there), strict=True) if has))
-        for number, path in enumerate(row)
-        if not there[number] and any(there[number:])
-    ]
+    layout = where.oci / "oci-layout"
+    row = (where.store, where.journal, layout, where.gateway / "port")
+    there = {one: one.exists() and one.stat().st_size > 0 for one in row}
+    proofs = {path: [one for one in row[number:] if there[one] and one != layout] for number, path in enumerate(row)}
+    return [(path, found[-1]) for path, found in proofs.items() if found and not there[path]]

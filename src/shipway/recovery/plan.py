@@ -12,7 +12,7 @@ from shipway.database.rows import Row
 from shipway.database.salvage import Rows
 from shipway.recovery.findings import BlobFound, FileFound, Found
 
-_SOURCE, _DATA = "source/", "data/"  # begin the tags of snapshots and of data sets
+_SOURCE, _DATA, _IMAGE, _BASE = "source/", "data/", "image/", "base/"  # how tags begin that are no versions' of models
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,10 @@ def _blob(found: BlobFound) -> Plan:
 
 def _lost(tag: str) -> str:
     name, colon, _ = tag.partition(":")
+    if name.startswith(_IMAGE):
+        return f"{tag}: it is no image any more; `shipway build` makes it again"
+    if name.startswith(_BASE):
+        return f"{tag}: it is no base any more; the next `shipway build` fetches it again"
     if colon and name.startswith(_DATA):
         return f"{tag}: it is no data set any more; `shipway data add {name.removeprefix(_DATA)}` makes one"
     if colon:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from shipway.controllers import Recorder
 from shipway.controllers.operations.collecting import Collecting
 from shipway.controllers.retention import SUBJECT
 from shipway.errors import Corrupt
+from shipway.image.remembered import Remembered
 from shipway.kinds import ModelJob
 from shipway.models import Lineage, Materials, Snapshots, Versions
 from shipway.models.cached import Cached
@@ -39,9 +41,12 @@ class Home:
         self.snapshots = Snapshots(self.layout)
         self.materials = Materials(self.layout, root / "cache")
         self.cached = Cached(root / "cache")
+        self.remembered = Remembered(root / "cache")
         self.used: set[str] = set()
         recorder = Recorder(self.journal, self.clock)
-        self.collecting = Collecting(self.store, self.layout, self.cached, lambda: self.used, recorder, self.clock)
+        self.collecting = Collecting(
+            self.store, self.layout, self.cached, self.remembered, lambda: self.used, recorder, self.clock
+        )
 
     def collect(self, *, dry_run: bool = False) -> Mapping[str, Any]:
         return asyncio.run(self.collecting.collect(dry_run=dry_run, by="me", report=silent))
@@ -199,3 +204,20 @@ def test_once_begun_it_goes_to_its_end(home: Home) -> None:
 
     asyncio.run(scene())
     assert [one.reason for one in home.journal.entries()] == ["Collected"]
+
+
+def test_what_is_remembered_of_images_goes_with_their_layers(tmp_path: Path) -> None:
+    hub = Home(tmp_path)
+    kept, gone = hub.layout.put_manifest_bytes(b"{}", "x/y", "image/digits:latest"), hub.layout.put_blob(b"gone")
+    cache = tmp_path / "cache" / "image"
+    for folder in ("views", "systems", "layers", "room"):
+        (cache / folder).mkdir(parents=True)
+    for one in (kept, gone):
+        (cache / "views" / f"{one.digest.hex}.json").write_text("[]")
+        (cache / "systems" / f"{one.digest.hex}.json").write_text("{}")
+        said = {"descriptor": {"digest": one.digest}}
+        (cache / "layers" / f"{'0' if one is kept else '1'}{one.digest.hex[1:]}.json").write_text(json.dumps(said))
+    (cache / "layers" / "broken.json").write_text("[")
+    assert hub.collected() == {"blobs": 1, "notes on layers": 4}
+    assert {path.name[1:64] for path in cache.rglob("*.json")} == {kept.digest.hex[1:]}
+    assert hub.collect()["items"] == []

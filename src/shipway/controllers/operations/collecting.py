@@ -7,10 +7,12 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from shipway.controllers.recorder import Recorder
 from shipway.controllers.retention import SUBJECT
+from shipway.image.remembered import Remembered
 from shipway.models import Snapshots
 from shipway.models.cached import Cached
 from shipway.models.snapshots import tag_of
@@ -44,6 +46,7 @@ class Collecting:
         store: Store,
         layout: Layout,
         cached: Cached,
+        remembered: Remembered,
         in_use: Callable[[], Collection[str]],
         recorder: Recorder,
         clock: Clock,
@@ -52,6 +55,7 @@ class Collecting:
         self._layout = layout
         self._snapshots = Snapshots(layout)
         self._cached = cached
+        self._remembered = remembered
         self._in_use = in_use
         self._recorder = recorder
         self._clock = clock
@@ -88,7 +92,9 @@ class Collecting:
         index = self._layout.index().without_tags({tag_of(one) for one in forgotten})
         used = self._in_use()
         unused = {one: size for one, size in self._cached.all().items() if one not in used}
-        return _heaps(forgotten, garbage(self._layout, self._marks, index), unused)
+        gone = garbage(self._layout, self._marks, index)
+        stale = self._remembered.stale(self._layout.blobs.names() - gone.blobs.keys())
+        return _heaps(forgotten, gone, unused, stale)
 
     def _act(self, report: Report) -> tuple[Heap, ...]:
         report(Progress("look for what nothing needs", 0))
@@ -98,7 +104,10 @@ class Collecting:
         gone = sweep(self._layout, self._marks)
         report(Progress("remove files that can be made again", 0))
         removed = {one: size for one, size in self._cached.all().items() if self._cached.drop(one, self._is_used)}
-        return _heaps(forgotten, gone, removed)
+        stale = self._remembered.stale(self._layout.blobs.names())
+        for path in stale:
+            self._remembered.drop(path)
+        return _heaps(forgotten, gone, removed, stale)
 
     def _is_used(self, digest: Digest) -> bool:
         return digest in self._in_use()
@@ -125,7 +134,9 @@ class Collecting:
         return (*held, *([f"{young} snapshots: {YOUNG}"] if young else []))
 
 
-def _heaps(forgotten: Iterable[Digest], gone: Garbage, removed: Mapping[Digest, int]) -> tuple[Heap, ...]:
+def _heaps(
+    forgotten: Iterable[Digest], gone: Garbage, removed: Mapping[Digest, int], stale: Mapping[Path, int]
+) -> tuple[Heap, ...]:
     """All that goes, without what there is none of."""
     snapshots = {one: gone.blobs[one] for one in forgotten if one in gone.blobs}
     blobs = {one: size for one, size in gone.blobs.items() if one not in snapshots}
@@ -135,6 +146,7 @@ def _heaps(forgotten: Iterable[Digest], gone: Garbage, removed: Mapping[Digest, 
         _heap("lists of referrers", "what they refer to is gone", dict.fromkeys(gone.lists, 0)),
         _heap("downloads", "they were cut short, and not resumed for an hour", gone.partials),
         _heap("unpacked artifacts", "nothing that runs uses them; made again when something does", removed),
+        _heap("notes on layers", "the layers of images that they are of are gone", stale),
     )
     return tuple(one for one in heaps if one.count)
 

@@ -10,8 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from shipway.controllers.operations.cancelling import in_thread
-from shipway.controllers.operations.parts import NewRegistry, missing
+from shipway.controllers.operations.parts import NewRegistry
 from shipway.controllers.operations.pushing import send
 from shipway.controllers.operations.requests import LocalPath, PushRequest
 from shipway.controllers.recorder import Recorder
@@ -19,7 +18,9 @@ from shipway.data import DataFile, DataSets, DataVersion, Difference, Remote
 from shipway.kinds import Value
 from shipway.kinds.meta import Name
 from shipway.oci import Descriptor, Layout
+from shipway.oci.cancelling import in_thread
 from shipway.oci.reference import Reference
+from shipway.oci.registry.missing import missing
 from shipway.transfer import Report
 
 SUBJECT = "Data"  # and the name, in the ledger; no kind

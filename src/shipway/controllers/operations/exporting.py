@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import shutil
-import tarfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, Final
 
-from shipway.controllers.operations.cancelling import in_thread
-from shipway.controllers.operations.contents import blobs
 from shipway.controllers.operations.parts import Parts
 from shipway.controllers.operations.requests import ExportRequest
 from shipway.errors import Refused, UserError
 from shipway.models import artifact, materialise
-from shipway.oci import Descriptor, Index, Layout, disk
-from shipway.oci.label import label
+from shipway.oci import Descriptor, Layout, archive, disk
+from shipway.oci.cancelling import in_thread
 from shipway.oci.leases import Lease
-from shipway.transfer import Progress, Report
+from shipway.oci.tree import blobs
+from shipway.transfer import Report
 
 _MARKER_NAME: Final = "oci-layout"
-_MARKER: Final = b'{"imageLayoutVersion":"1.0.0"}'
 _FORCE: Final = "Take another path, or say --force to replace what is there."
 
 
@@ -83,14 +79,7 @@ class _Export:
         """An OCI layout in a tar, which skopeo calls oci-archive."""
         if self._path.exists() and not (self._force and self._path.is_file()):
             raise Refused(f"{self._path} is there", next_step=_FORCE)
-        index = Index().with_tag(self._tag, self._descriptor)
-        with tarfile.open(self._part, "x:", format=tarfile.PAX_FORMAT) as tar:
-            _add(tar, _MARKER_NAME, io.BytesIO(_MARKER), len(_MARKER))
-            for one in blobs(self._layout, self._descriptor):
-                with self._layout.open_blob(one) as blob:
-                    _add(tar, f"blobs/sha256/{one.digest.hex}", _heard(blob, one, report), one.size)
-            _add(tar, "index.json", io.BytesIO(index.to_bytes()), len(index.to_bytes()))
-        size = self._part.stat().st_size
+        size = archive.write(self._layout, self._descriptor, self._tag, self._part, report)
         self._part.replace(self._path)
         return size
 
@@ -121,7 +110,7 @@ class _Export:
         lease.hold(one.digest)
         if not target.has_blob(one):
             with self._layout.open_blob(one) as blob:
-                target.put_blob(_heard(blob, one, report), one.media_type, expected=one.digest, lease=lease)
+                target.put_blob(archive.heard(blob, one, report), one.media_type, expected=one.digest, lease=lease)
 
     def _clear(self) -> None:
         if self._part.is_dir():
@@ -135,31 +124,3 @@ _FORMS: Mapping[str, Callable[[_Export, Report], int]] = {
     "archive": _Export.archive,
     "layout": _Export.layout,
 }
-
-
-class _Heard:
-    """Reads, and tells how far."""
-
-    def __init__(self, source: BinaryIO, descriptor: Descriptor, report: Report) -> None:
-        self._source = source
-        self._what = label(descriptor)
-        self._size = descriptor.size
-        self._done = 0
-        self._report = report
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._source.read(size)
-        self._done += len(data)
-        self._report(Progress(self._what, self._done, self._size))
-        return data
-
-
-def _heard(source: BinaryIO, descriptor: Descriptor, report: Report) -> BinaryIO:
-    return cast(BinaryIO, _Heard(source, descriptor, report))
-
-
-def _add(tar: tarfile.TarFile, name: str, source: BinaryIO, size: int) -> None:
-    """Owner and time are constant: equal versions, equal archives."""
-    entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = size, 0o644
-    tar.addfile(entry, source)

@@ -12,15 +12,15 @@ from typing import Any
 from shipway import formats
 from shipway.controllers.model import Cause, judge_version
 from shipway.controllers.operations import mlflow
-from shipway.controllers.operations.cancelling import in_thread
 from shipway.controllers.operations.parts import Parts
 from shipway.controllers.operations.requests import ImportRequest
-from shipway.controllers.operations.scratch import scratch
 from shipway.errors import Refused, UserError
 from shipway.jobs import Verdict
 from shipway.kinds import ModelVersion
 from shipway.models import Lineage, signatures
 from shipway.oci import disk
+from shipway.oci.cancelling import in_thread
+from shipway.oci.scratch import scratch
 from shipway.snapshot import SnapshotFile, collect_path
 from shipway.transfer import Report
 

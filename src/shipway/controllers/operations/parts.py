@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 
 from shipway.controllers.model import found_model, found_version, mirroring, move_champion
 from shipway.controllers.recorder import Recorder
 from shipway.controllers.updates import ensure, find, is_leaving, update
-from shipway.errors import Conflict, NotFound, RegistryRefused
+from shipway.errors import Conflict, NotFound
 from shipway.kinds import CHAMPION, Model, ModelVersion, ObjectMeta
 from shipway.models import Versions
 from shipway.oci import Descriptor, Layout
-from shipway.oci.reference import Reference
 from shipway.oci.registry.client import Registry
 from shipway.ports import Clock, Store
 
 NewRegistry = Callable[[bool], Registry]  # whether to speak HTTP without TLS with other machines
-
-
-@contextmanager
-def missing(reference: Reference) -> Iterator[None]:
-    """What a registry does not have was not found: NotFound, as for what is not here."""
-    try:
-        yield
-    except RegistryRefused as error:
-        if error.status != HTTPStatus.NOT_FOUND:
-            raise
-        said = f" ({error.diagnosis})" if error.diagnosis else ""
-        raise NotFound(f"there is no {reference}{said}", next_step=error.next_step) from error
 
 
 @dataclass(frozen=True, slots=True)

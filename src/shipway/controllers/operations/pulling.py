@@ -8,12 +8,13 @@ from typing import Any
 
 from shipway.controllers.curator import Curator, check_free
 from shipway.controllers.model import found_model
-from shipway.controllers.operations.parts import Parts, missing
+from shipway.controllers.operations.parts import Parts
 from shipway.controllers.operations.requests import PullRequest
-from shipway.controllers.operations.signatures import bundles
 from shipway.kinds import CHAMPION
 from shipway.models import artifact
 from shipway.oci.reference import Reference
+from shipway.oci.registry.missing import missing
+from shipway.oci.signatures import bundles
 from shipway.signing import PublicKey, judge
 from shipway.transfer import Report
 

@@ -1,7 +1,7 @@
 """Signatures beside a version: bundles that were made elsewhere, kept and given out. Who has a key judges them.
 
-They are referrers of the version, as ``cosign sign`` makes them (sigstore/cosign, specs/BUNDLE_SPEC.md), so they go
-where it is pushed and come with it when it is pulled.
+They are referrers of the version (:mod:`shipway.oci.signatures`), so they go where it is pushed and come with
+it when it is pulled.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ import asyncio
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from shipway.controllers.operations.parts import Parts
-from shipway.errors import Corrupt, Refused, UserError
-from shipway.oci import EMPTY_CONFIG, EMPTY_CONFIG_BYTES, Descriptor, Digest, Layout, Manifest
-from shipway.signing import BUNDLE_TYPE, CONTENT, LARGEST, Bundle
-
-_CREATED = "org.opencontainers.image.created"
+from shipway.errors import UserError
+from shipway.oci.signatures import attach, bundles
+from shipway.signing import Bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,43 +44,7 @@ class Signatures:
                 f"the signature is of {', '.join(bundle.digests)}, and {what} is {descriptor.digest}",
                 next_step=f"Sign that version: shipway models sign {what} --key FILE",
             )
-        made = await asyncio.to_thread(_attach, self.parts.layout, descriptor, data, bundle, self.parts.clock.now())
+        made = await asyncio.to_thread(attach, self.parts.layout, descriptor, data, bundle, self.parts.clock.now())
         told = {"version": version.number, "digest": descriptor.digest, "key": bundle.hint, "by": by}
         self.parts.recorder.ledger(f"Model/{name}", "Signed", f"{what} got a signature", told)
         return {"name": name, "version": version.number, "digest": descriptor.digest, "referrer": made.digest}
-
-
-def bundles(layout: Layout, digest: Digest) -> tuple[bytes, ...]:
-    """The bundles that refer to an artifact, oldest first, for :func:`shipway.signing.judge`.
-
-    One that is damaged, or no single small blob, is given as no bytes: it says nothing against the others. Raises
-    Corrupt when the list itself is damaged.
-    """
-    return tuple(_bundle(layout, one) for one in layout.referrers(digest, BUNDLE_TYPE))
-
-
-def _bundle(layout: Layout, referrer: Descriptor) -> bytes:
-    try:
-        layers = layout.read_manifest(referrer).layers
-        return layout.read_blob(layers[0]) if len(layers) == 1 and layers[0].size <= LARGEST else b""
-    except (Corrupt, Refused):
-        return b""
-
-
-def _attach(layout: Layout, subject: Descriptor, data: bytes, bundle: Bundle, now: datetime) -> Descriptor:
-    with layout.lease(f"sign {subject.digest}") as lease:
-        layer = layout.put_blob(data, BUNDLE_TYPE, lease=lease)
-        layout.put_blob(EMPTY_CONFIG_BYTES, EMPTY_CONFIG.media_type, lease=lease)
-        manifest = Manifest(
-            config=EMPTY_CONFIG,
-            layers=(layer,),
-            artifact_type=BUNDLE_TYPE,
-            annotations={
-                # Of the bundle where it says so: the same bundle is the same referrer then.
-                _CREATED: bundle.signed_at or now.isoformat(timespec="seconds"),
-                "dev.sigstore.bundle.content": CONTENT,
-                "dev.sigstore.bundle.predicateType": bundle.predicate_type,
-            },
-            subject=Descriptor(subject.media_type, subject.digest, subject.size),
-        )
-        return layout.attach(manifest, lease=lease)
