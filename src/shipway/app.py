@@ -57,6 +57,7 @@ from shipway.envoy.gateway import EnvoyGateway
 from shipway.envoy.listen import Reservation
 from shipway.envoy.workload import envoy_binary, workload
 from shipway.errors import ShipwayError
+from shipway.image.remembered import Remembered
 from shipway.jobs import Platform
 from shipway.journal.notifying import NotifyingJournal
 from shipway.journal.sqlite import SqliteJournal
@@ -163,7 +164,9 @@ def compose(where: Settings) -> Hub:
         stories=Stories(objects, journal, listings.of, clock),
         transfers=Transfers(parts),
         signatures=Signatures(parts),
-        collecting=Collecting(objects, layout, Cached(where.cache), cluster.artifacts, recorder, clock),
+        collecting=Collecting(
+            objects, layout, Cached(where.cache), Remembered(where.cache), cluster.artifacts, recorder, clock
+        ),
         data=DataTransfers(data, layout, parts.registry, recorder),
         shutdown=stop.set,
         hub={"version": __version__, "pid": os.getpid(), "home": str(where.home)},

@@ -13,6 +13,7 @@ Which files an object gets when its YAML does not say:
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ from typing import Any, BinaryIO, TypeVar
 from shipway.errors import FieldError, InvalidObject, NotFound, UserError
 from shipway.kinds import JobInput, Model, ModelJob, ModelService, Object, Source
 from shipway.kinds.document import Document, documents
+from shipway.kinds.job import ModelJobSpec
 from shipway.kinds.load import check, load
 from shipway.snapshot import SnapshotFile, collect, collect_path, write_tar
 
@@ -85,6 +87,15 @@ class Project:
         return replace(self, objects=tuple(resolved), data=())
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A job or a service with the lines of its requirements, and the patterns of the files that it gets, as in
+    ``source.files``; empty where it gets none."""
+
+    object: ModelJob | ModelService
+    patterns: tuple[str, ...]
+
+
 def read(path: Path) -> Project:
     """The project of a folder, or of a YAML file with its folder. Raises NotFound, InvalidObject, UserError."""
     file = _file(path)
@@ -100,6 +111,22 @@ def declared(path: Path) -> list[Object]:
 def from_text(text: str, file: Path) -> Project:
     """The same of a text that stands for ``file``; names in it are relative to the file's folder."""
     return _project(documents(text, str(file)), file)
+
+
+def chosen(text: str, file: Path) -> tuple[Chosen, ...]:
+    """The jobs and services of a text that stands for ``file``: for who packs their files by himself, and needs
+    no digests. Raises as :func:`read` does."""
+    found = documents(text, str(file))
+    objects = check(found, str(file))
+    resolver = _Resolver(file.parent, objects)
+    pairs = zip(objects, found, strict=True)
+    return tuple(resolver.chosen(one, document) for one, document in pairs if isinstance(one, ModelJob | ModelService))
+
+
+def text_of(path: Path) -> tuple[str, Path]:
+    """What a project's shipway.yaml says, and where it lies. Raises NotFound, UserError."""
+    file = _file(path)
+    return _text(file), file
 
 
 def from_objects(objects: Iterable[Mapping[str, Any]], folder: Path) -> Project:
@@ -187,6 +214,25 @@ class _Resolver:
             case _:
                 return obj
 
+    def chosen(self, obj: ModelJob | ModelService, document: Document) -> Chosen:
+        """The object and its files, by the rules of this module. Raises InvalidObject where it names a snapshot."""
+        source = obj.spec.source
+        if source is not None and source.digest is not None:
+            problem = document.error(("spec", "source", "digest"), "a digest names files that only the hub has")
+            raise InvalidObject([problem], next_step="Name the files: source.files.")
+        resolved = _with_spec(obj, requirements=self._requirements(obj.spec.requirements, document))
+        return Chosen(resolved, self._patterns(obj, document))
+
+    def _patterns(self, obj: ModelJob | ModelService, document: Document) -> tuple[str, ...]:
+        spec = obj.spec
+        if spec.source is not None and "files" in spec.source.model_fields_set:
+            return spec.source.files
+        if isinstance(spec, ModelJobSpec):
+            return ("**", f"!{FILE}", *(f"!{_literal(one)}" for one in sorted(self._claimed_from(spec.command))))
+        if spec.predictor:
+            return self._predictor(spec.predictor, document).files
+        return ("**", f"!{FILE}") if spec.command else ()
+
     def _job(self, job: ModelJob, document: Document) -> ModelJob:
         source = job.spec.source
         if source.digest is None and "files" not in source.model_fields_set:
@@ -250,12 +296,16 @@ class _Resolver:
         return self._at(document, ("spec", "requirements"), lambda: requirement_lines(file, root=self._folder))
 
     def _unclaimed(self, command: Iterable[str]) -> tuple[SnapshotFile, ...]:
+        claimed = self._claimed_from(command)
+        return tuple(one for one in self._all_files() if one.name not in claimed)
+
+    def _claimed_from(self, command: Iterable[str]) -> set[str]:
+        """The files that services claim, and that the command of a job does not name."""
         claimed: set[str] = set()
         for pattern in self._claimed:
             with suppress(UserError):  # a pattern that matches nothing is told where the service is resolved
                 claimed |= {file.name for file in collect(self._folder, (pattern,))}
-        left = claimed - {word.removeprefix("./") for word in command}
-        return tuple(one for one in self._all_files() if one.name not in left)
+        return claimed - {word.removeprefix("./") for word in command}
 
     def _all_files(self) -> tuple[SnapshotFile, ...]:
         # None is fine: a command such as `python -m http.server` needs no file of the project.
@@ -281,6 +331,11 @@ def _claimed_by(service: ModelService) -> tuple[str, ...]:
         files = [one.removeprefix("./") for one in service.spec.source.files]
         return tuple(one for one in files if one not in ("*", "**", ".", "") and not one.startswith("!"))
     return (service.spec.predictor.partition(":")[0],) if service.spec.predictor else ()
+
+
+def _literal(name: str) -> str:
+    """The pattern that matches this name only."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", name)
 
 
 def _with_data(job: ModelJob, digests: Mapping[str, str]) -> ModelJob:

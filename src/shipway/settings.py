@@ -22,6 +22,7 @@ class Settings:
     gateway_port: int | None = None  # None: the home's own, chosen once
     temporary: Path = Path("/tmp")  # not TMPDIR: another shell must find the same sockets
     registry: str = ""  # where models go that are pushed without a reference: "ghcr.io/team"
+    base: str = ""  # what images stand on when neither they nor their locks say it: "python:3.11-slim"
     docker_config: Path | None = None  # Docker's config.json, with the credentials of registries
     encryption_key: Path | None = None  # a file with the key of the OCI layout; None: it is not encrypted
 
@@ -87,7 +88,7 @@ class Settings:
 
 def read() -> Settings:
     """The settings of this process: ``SHIPWAY_HOME`` (default: XDG state dir), ``SHIPWAY_GATEWAY_PORT``,
-    ``SHIPWAY_REGISTRY``, ``SHIPWAY_ENCRYPTION_KEY_FILE``, and Docker's ``DOCKER_CONFIG``."""
+    ``SHIPWAY_REGISTRY``, ``SHIPWAY_BASE``, ``SHIPWAY_ENCRYPTION_KEY_FILE``, and Docker's ``DOCKER_CONFIG``."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     home = Path(os.environ.get("SHIPWAY_HOME") or state / "shipway").expanduser().absolute()
     key = os.environ.get("SHIPWAY_ENCRYPTION_KEY_FILE")
@@ -95,6 +96,7 @@ def read() -> Settings:
         home=home,
         gateway_port=_port(os.environ.get("SHIPWAY_GATEWAY_PORT", "")),
         registry=os.environ.get("SHIPWAY_REGISTRY", ""),
+        base=os.environ.get("SHIPWAY_BASE", ""),
         docker_config=Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker").absolute() / "config.json",
         encryption_key=Path(key).expanduser().absolute() if key else None,
     )

@@ -23,6 +23,7 @@ from shipway.controllers.operations.collecting import Collecting
 from shipway.controllers.operations.data import DataTransfers
 from shipway.data import Access, DataSets, ObjectStores
 from shipway.errors import HubUnreachable, NotFound, UserError, WorkloadFailed
+from shipway.image.remembered import Remembered
 from shipway.journal.notifying import NotifyingJournal
 from shipway.models import Snapshots, Versions
 from shipway.models.cached import Cached
@@ -144,8 +145,8 @@ class Hub:
         return Versions(self.layout, FakeClock())
 
     def _collecting(self, layout: Layout) -> Collecting:
-        cached, recorder = Cached(layout.root.parent / "cache"), Recorder(self.journal, FakeClock())
-        return Collecting(self.store, layout, cached, set, recorder, FakeClock())
+        cache, recorder = layout.root.parent / "cache", Recorder(self.journal, FakeClock())
+        return Collecting(self.store, layout, Cached(cache), Remembered(cache), set, recorder, FakeClock())
 
     def backend(self) -> Backend:
         layout = self.layout = Layout(Path(tempfile.mkdtemp(prefix="oci-", dir=self.socket.parent.parent)))
@@ -168,6 +169,7 @@ class Hub:
                 self.store,
                 layout,
                 Cached(layout.root.parent / "cache"),
+                Remembered(layout.root.parent / "cache"),
                 set,
                 Recorder(self.journal, FakeClock()),
                 FakeClock(),

@@ -13,7 +13,7 @@ import pytest
 from shipway import home, settings
 from shipway.cli.image.named import IMAGE
 from shipway.image.assemble import CONFIG_TYPE
-from shipway.image.referrers import attach
+from shipway.image.papers.referrers import attach
 from shipway.models import Versions
 from shipway.oci import Layout, Manifest
 from shipway.oci.manifest import canonical
@@ -25,7 +25,7 @@ from shipway.signing import PrivateKey
 from shipway.testing.clock import FakeClock
 from shipway.testing.registry import FakeRegistry
 from tests.cli.conftest import Shipway
-from tests.image.record.images import FLASK, WERKZEUG, Workshop
+from tests.image.papers.images import FLASK, WERKZEUG, Workshop
 
 NEWER = replace(FLASK, version="3.1.4")
 

@@ -20,6 +20,7 @@ import pytest
 from tests.e2e.home import EXAMPLES, SHIPWAY, Home, fresh_home
 
 DOCS = Path(__file__).parents[2] / "docs"
+NEEDS_MMDEBSTRAP = pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="mmdebstrap is not installed")
 # The first page is the plain tier's; a page that makes a home costs many seconds.
 PAGES = (
     "getting-started",
@@ -46,6 +47,9 @@ PAGES = (
             "data",
         )
     ),
+    pytest.param("images", marks=[pytest.mark.thorough, pytest.mark.realtool, NEEDS_MMDEBSTRAP]),
+    pytest.param("images-dockerfile", marks=[pytest.mark.thorough, pytest.mark.realtool, NEEDS_MMDEBSTRAP]),
+    pytest.param("images-inspect", marks=[pytest.mark.thorough, pytest.mark.realtool, NEEDS_MMDEBSTRAP]),
     pytest.param("observe", marks=[pytest.mark.thorough, pytest.mark.extras]),  # reads Parquet
 )
 
@@ -106,7 +110,7 @@ def home() -> Iterator[Home]:
 
 @pytest.mark.e2e
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES)
 def test_what_the_page_types_prints_what_it_shows(page: str, home: Home, folder: Path) -> None:
     did = list(steps((DOCS / f"{page}.md").read_text()))
@@ -136,7 +140,7 @@ def run(line: str, home: Home, folder: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=150,  # a base of Debian is made
         check=False,
     )
     assert done.returncode == 0, f"$ {line}\n{done.stdout}\nexit code {done.returncode}"

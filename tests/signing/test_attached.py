@@ -9,13 +9,14 @@ import pytest
 
 from shipway.controllers import Recorder
 from shipway.controllers.operations.parts import Parts
-from shipway.controllers.operations.signatures import Signatures, bundles
+from shipway.controllers.operations.signatures import Signatures
 from shipway.errors import NotFound, UserError
 from shipway.kinds import Model, ModelVersion, ObjectMeta
 from shipway.models import Versions
 from shipway.models.lineage import Lineage
 from shipway.oci import EMPTY_CONFIG, EMPTY_CONFIG_BYTES, Descriptor, Digest, Layout, Manifest
 from shipway.oci.registry.client import Registry
+from shipway.oci.signatures import bundles
 from shipway.signing import BUNDLE_TYPE, LARGEST, PrivateKey, judge, sign
 from shipway.testing.clock import FakeClock
 from shipway.testing.journal import FakeJournal

@@ -28,6 +28,8 @@ COMMANDS = {
     "jobs": Entry("shipway.cli.get:jobs", "List jobs."),
     "models": Entry("shipway.cli.models:models", "Versions of models: list, compare, name, push, pull, sign."),
     "data": Entry("shipway.cli.data:data", "Data sets: versions of files, here or in an object store."),
+    "build": Entry("shipway.cli.build:build", "Make container images of a folder, without a daemon."),
+    "image": Entry("shipway.cli.image:image", "Container images: list, compare, sign, push, what is in them."),
     "services": Entry("shipway.cli.get:services", "List services."),
     "get": Entry("shipway.cli.get:get", "Print objects of any kind."),
     "apply": Entry("shipway.cli.apply:apply", "Give the objects of a file to the hub, and do not wait."),

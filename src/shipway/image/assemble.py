@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shipway.image.bases import Base
+from shipway.image.bases.config import environment
 from shipway.image.layer import Layer
 from shipway.oci import Descriptor, Manifest
 from shipway.oci.manifest import canonical
@@ -44,7 +45,7 @@ def config(base: Base, layers: Sequence[Layer], runs: Runs) -> bytes:
         said["Entrypoint"] = list(runs.entrypoint)
     if runs.cmd is not None:
         said["Cmd"] = list(runs.cmd)
-    said["Env"] = _environment(said.get("Env") or (), runs.env)
+    said["Env"] = [f"{name}={value}" for name, value in {**environment(base.config), **runs.env}.items()]
     for name, value in (("WorkingDir", runs.workdir), ("User", runs.user), ("StopSignal", runs.stop_signal)):
         if value:
             said[name] = value
@@ -73,14 +74,15 @@ def config(base: Base, layers: Sequence[Layer], runs: Runs) -> bytes:
 
 
 def manifest(config: Descriptor, base: Base, layers: Sequence[Layer]) -> Manifest:
-    """The image's manifest: the base's layers, then these; it names the base."""
+    """The image's manifest: the base's layers, then these; it names the base by its digest, which keeps that, too."""
     return Manifest(
         config=config,
         layers=(*base.layers, *(one.descriptor for one in layers)),
-        annotations={BASE_NAME: base.name, BASE_DIGEST: str(base.manifest.digest)},
+        annotations=said_of(base),
     )
 
 
-def _environment(base: Sequence[str], more: Mapping[str, str]) -> list[str]:
-    merged: dict[str, Any] = dict(one.partition("=")[::2] for one in base)
-    return [f"{name}={value}" for name, value in {**merged, **more}.items()]
+def said_of(base: Base) -> dict[str, str]:
+    """Name and digest of the base, as annotations or labels. The name may be empty: then it is not that of another
+    image either, which the base's own labels may have."""
+    return {BASE_NAME: base.public_name, BASE_DIGEST: str(base.manifest.digest)}

@@ -34,7 +34,7 @@ class PackageFacts:
 
     name: str
     version: str
-    wheel: str  # the wheel's file name
+    wheel: str  # the file's name: the wheel's, or that of the source from which it was built
     sha256: str  # of that file
     licence: str = ""  # an SPDX expression, or what its author wrote
     size: int = 0  # bytes, unpacked

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from shipway.errors import Refused
-from shipway.oci import Descriptor, Layout
+from shipway.oci import Descriptor, Layout, disk
 from shipway.oci.digest import CHUNK
 from shipway.oci.tar import Content, Limits, Member, Readable, members
 from shipway.oci.unpack import checked_name, decompressed
@@ -105,12 +104,9 @@ def _keep(path: Path, listed: tuple[Listed, ...]) -> None:
 
 
 def keep(path: Path, text: str) -> None:
-    """Write a file of a cache, at once; a disk that is full costs only the next look."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, made = tempfile.mkstemp(dir=path.parent, prefix=".making-")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(made).replace(path)
-    except OSError:
-        return
+    """Write a file of a cache, its owner's only, in one step; a disk that is full costs only the next look."""
+    temporaries = path.parent / "tmp"
+    with suppress(OSError):
+        temporaries.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk.sweep(temporaries)
+        disk.write(path, text.encode(), temporaries=temporaries)

@@ -74,5 +74,21 @@ class Target:
     platform: Platform
     python: Python
 
+    def markers(self) -> dict[str, str]:
+        """The variables of a marker (PEP 508) for CPython on Linux, whatever machine asks; without ``extra``."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": self.python.version,
+            "os_name": "posix",
+            "platform_machine": self.platform.machine,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": self.python.version,
+            "python_version": self.python.minor,
+            "sys_platform": "linux",
+        }
+
     def __str__(self) -> str:
         return f"{self.platform}, Python {self.python.minor}, {self.python.libc} {self.python.libc_version}"

@@ -19,6 +19,7 @@ _OPAQUE = ".wh..wh..opq"
 _RESERVED = ".wh..wh."  # what AUFS keeps for itself
 _KINDS: dict[str, Kind] = {"file": "file", "folder": "folder", "symbolic link": "link"}
 _MOST_LINKS = 40  # that Linux follows in one path
+_MOST_STEPS = 4_096  # names in one path with all that its links add; a path of 40 links could ask for 80,000
 _DISTRUST = "No tool writes such a layer: do not trust its source."
 
 
@@ -50,7 +51,7 @@ class Tree:
     """What the layers that were added show together."""
 
     def __init__(self, most: int) -> None:
-        """``most``: nodes of all layers; more are Refused."""
+        """``most``: members of all layers, and folders that only their names make; more are Refused."""
         self._root = Node("folder")
         self._left = most
         self._count = 0
@@ -59,6 +60,7 @@ class Tree:
         """One more layer, on top of the others. Raises Refused."""
         upper = Node("folder")
         for member, one in enumerate(listed):
+            self._count_one(one.name)
             self._place(upper, one, member)
         _merge(self._root, upper)
         self._count += 1
@@ -94,7 +96,7 @@ class Tree:
         kind = _KINDS.get(one.kind, "other")
         there = parent.children.get(name)
         if there is None or kind != "folder" or there.kind != "folder":
-            there = parent.children[name] = self._new(kind, one.name)
+            there = parent.children[name] = Node(kind)
         there.layer, there.member = self._count, member
         there.size, there.executable, there.target, there.digest = one.size, one.executable, one.target, one.digest
 
@@ -107,17 +109,21 @@ class Tree:
 
     def _parent(self, upper: Node, folder: str) -> Node:
         """The folder of a layer in which a member is, made where the layer does not name it."""
-        path = _walk(upper, folder, make=lambda: self._new("folder", folder))
+
+        def make() -> Node:
+            self._count_one(folder)
+            return Node("folder")
+
+        path = _walk(upper, folder, make=make)
         node = path[-1][1] if path else upper
         if node.kind != "folder":
             raise Refused(f"the layer has {folder!r} as a folder and as a {node.kind}", next_step=_DISTRUST)
         return node
 
-    def _new(self, kind: Kind, name: str) -> Node:
+    def _count_one(self, name: str) -> None:
         self._left -= 1
         if self._left < 0:
             raise Refused(f"the image has too many files and folders, the last is {name!r}", next_step=_DISTRUST)
-        return Node(kind)
 
 
 def _walk(
@@ -129,8 +135,11 @@ def _walk(
     """
     found: list[tuple[str, Node]] = []
     waiting = path.split("/")[::-1]
-    links = 0
+    links = steps = 0
     while waiting:
+        steps += 1
+        if steps > _MOST_STEPS:
+            raise Refused(f"{path[:80]!r} in the image leads through more than {_MOST_STEPS} names")
         name = waiting.pop()
         if name in ("", "."):
             continue

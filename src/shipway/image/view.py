@@ -88,17 +88,14 @@ class View:
     @contextmanager
     def open(self, path: str) -> Iterator[Readable]:
         """A file's content as a stream. Raises NotFound, Refused when it is no file, Corrupt at its end."""
-        with closing(self._contents((path,))) as found:
+        with closing(self.contents((path,))) as found:
             yield next(found)[1]
 
-    def contents(self, paths: Iterable[str]) -> Iterator[tuple[Stat, Readable]]:
+    def contents(self, paths: Iterable[str]) -> Generator[tuple[Stat, Readable]]:
         """Many files in one pass over each layer that has some, in the layers' order; read each before the next.
 
         Links are followed, and what two paths lead to comes for both. Raises NotFound and Refused before the first.
         """
-        return self._contents(paths)
-
-    def _contents(self, paths: Iterable[str]) -> Generator[tuple[Stat, Readable]]:
         wanted: dict[int, dict[int, list[Stat]]] = {}
         for one in paths:
             path, node = self._located(one)

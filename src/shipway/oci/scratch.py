@@ -1,4 +1,4 @@
-"""Room for what an operation needs on the disk of the home for a moment, and never longer than its hub lives."""
+"""Room for what an operation needs on the disk of the home for a moment, and never longer than its process lives."""
 
 from __future__ import annotations
 
@@ -17,17 +17,27 @@ _PREFIX = "scratch-"
 
 @contextmanager
 def scratch(root: Path) -> Iterator[Path]:
-    """A new folder below ``root``, gone at the end of the block. Those of hubs that were killed go first."""
+    """A new folder below ``root``, gone at the end of the block. Those of processes that were killed go first."""
     with disk.faults(f"write to {root}"):
         for stale in root.glob(f"{_PREFIX}*"):
             _remove_dead(stale)
-        folder = Path(mkdtemp(prefix=_PREFIX, dir=root))
-        descriptor = _locked(folder)
+        folder, descriptor = _made(root)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
+
+
+def _made(root: Path) -> tuple[Path, int]:
+    while True:
+        folder = Path(mkdtemp(prefix=_PREFIX, dir=root))
+        with suppress(FileNotFoundError, BlockingIOError):
+            descriptor = _locked(folder)
+            if folder.exists():
+                return folder, descriptor
+            os.close(descriptor)
+        # Another one came between the two lines, and took it for a dead process's.
 
 
 def _remove_dead(folder: Path) -> None:

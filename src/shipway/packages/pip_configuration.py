@@ -59,11 +59,12 @@ class PipConfiguration:
         return tuple(redact(one) for one in (*indexes, *self.find_links))
 
     def redact(self, text: str) -> str:
-        """The text without user names and passwords of URLs, also where a program quotes a password alone."""
+        """The text without user names and passwords of URLs, also where a program quotes a password alone, or the token
+        that stands in place of both."""
         for url in (self.index_url, *self.extra_index_urls, *self.find_links, *self.constraints, self.proxy):
-            password = urlsplit(url or "").password
-            if password:
-                text = text.replace(password, "***").replace(unquote(password), "***")
+            parts = urlsplit(url or "")
+            if secret := parts.password or parts.username:
+                text = text.replace(secret, "***").replace(unquote(secret), "***")
         return redact(text)
 
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from shipway.errors import DependencyFailed
-from shipway.packages.pip_configuration import PipConfiguration, parse
+from shipway.packages.pip_configuration import PipConfiguration, parse, redact
 
 _TIMEOUT = 60.0  # seconds; pip needs 0.3 on an idle machine
 _Stamps = tuple[tuple[str, int], ...]
@@ -57,7 +57,7 @@ class PipReader:
         except (OSError, subprocess.SubprocessError) as error:
             words = getattr(error, "stderr", None) or str(error)
             raise DependencyFailed(
-                f"pip could not list its configuration: {words.strip()}",
+                f"pip could not list its configuration: {redact(words.strip())}",  # it quotes the line
                 next_step="run `pip config list` and mend the file that it names",
             ) from error
         return done.stdout

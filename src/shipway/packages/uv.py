@@ -13,16 +13,24 @@ _TAIL_LINES = 20
 _NOT_FOUND = re.compile(r"(?:Because|and) (\S+) was not found in|there (?:is|are) no versions? of ([^\s,]+)")
 
 
+def flat(output: str) -> str:
+    """uv's words as one line: it draws its explanation as a tree, and breaks its lines."""
+    return " ".join(re.sub(r"[│├╰─▶\u00d7]", " ", output).split())
+
+
+def not_found(output: str) -> str:
+    """The requirement that no index has; empty when that was not it."""
+    found = _NOT_FOUND.search(flat(output))
+    return (found[1] or found[2]).rstrip(".") if found else ""
+
+
 def uv_failure(output: str, status: int) -> DependencyFailed:
     """The error for a uv that ended badly; names the requirement that cannot be found, when that was it.
 
     ``output`` must be free of secrets; its last lines go into the message.
     """
     tail = "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
-    # uv draws its explanation as a tree and breaks its lines.
-    flat = " ".join(re.sub(r"[│├╰─▶\u00d7]", " ", output).split())
-    if missing := _NOT_FOUND.search(flat):
-        what = (missing[1] or missing[2]).rstrip(".")
+    if what := not_found(output):
         return DependencyFailed(
             f"requirement {what} cannot be found\n{tail}",
             next_step="check its name and version; where packages come from: pip config list",

@@ -10,8 +10,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from shipway.image import compress
 from shipway.image.layer import Compression
+from shipway.image.layers import compress
 from shipway.packages.pip_configuration import PipConfiguration
 from tests.image.layers.made import Counting, Workshop, odd, wheel
 from tests.image.lock.made import DEBIAN, Place

@@ -15,10 +15,10 @@ from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
 from shipway.image.bases import Base
-from shipway.image.cache import LayerCache
 from shipway.image.layer import Compression, Layer
+from shipway.image.layers.cache import LayerCache
 from shipway.image.lock import File, LockedBase, Package, Resolution
-from shipway.image.packages_layers import Packages
+from shipway.image.packages.layers import Packages
 from shipway.image.platform import Target
 from shipway.oci import Descriptor, Digest, Layout
 from shipway.oci.manifest import MANIFEST_TYPE

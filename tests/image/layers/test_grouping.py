@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipway.image.grouping import LARGE, MOST, REST, RUNTIME, Group, grouped
 from shipway.image.lock import File, Package
+from shipway.image.packages.grouping import LARGE, MOST, REST, RUNTIME, Group, grouped
 
 NAMES = st.text("abcdefgh", min_size=1, max_size=5)
 SIZES = st.one_of(st.integers(0, LARGE - 1), st.integers(LARGE, 40 * LARGE))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from shipway.image import body, user, venv
 from shipway.image.layer import Compression, Entry, Layer
-from shipway.image.write import write
+from shipway.image.layers import body, user, venv
+from shipway.image.layers.write import write
 from shipway.packages.body import PACKAGE
 from tests.image.layers.made import Workshop, base, contents, image, odd, tar_of
 from tests.image.lock.made import DEBIAN, Place

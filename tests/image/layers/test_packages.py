@@ -18,11 +18,12 @@ from pathlib import Path
 import pytest
 
 from shipway.errors import Refused, UserError
-from shipway.image import compress, venv, wheels
 from shipway.image.layer import Compression, PackageFacts
+from shipway.image.layers import compress, venv
+from shipway.image.layers.write import arranged, pieces
 from shipway.image.lock import File, Package
+from shipway.image.packages import wheels
 from shipway.image.platform import Platform, Python, Target
-from shipway.image.write import arranged, pieces
 from shipway.oci import Digest
 from tests.image.layers.made import Workshop, contents, odd, tar_of, wheel
 from tests.image.lock.made import DEBIAN, Place

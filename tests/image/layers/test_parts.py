@@ -9,9 +9,9 @@ import pytest
 
 from shipway import __version__
 from shipway.errors import Corrupt, Refused
-from shipway.image import body, user, venv
 from shipway.image.layer import Entry
-from shipway.image.model import model_layers
+from shipway.image.layers import body, user, venv
+from shipway.image.layers.model import model_layers
 from shipway.image.platform import Python
 from shipway.models import Versions
 from shipway.models.lineage import Lineage

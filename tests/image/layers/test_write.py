@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipway.errors import EnvironmentFault, Refused, UserError
-from shipway.image import compress
-from shipway.image.compress import Compressor
 from shipway.image.layer import Compression, Entry, Layer
-from shipway.image.write import arranged, pieces, with_folders, write
+from shipway.image.layers import compress
+from shipway.image.layers.compress import Compressor
+from shipway.image.layers.write import arranged, pieces, with_folders, write
 from shipway.oci import Descriptor, Digest, Layout, tar
 from shipway.oci.layout import BlobSource
 from shipway.oci.tar import Limits, Member

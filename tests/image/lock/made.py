@@ -14,10 +14,10 @@ from zipfile import ZipFile, ZipInfo
 
 from uv import find_uv_bin
 
-from shipway.image.install import Installer
 from shipway.image.lock import File, Package
+from shipway.image.packages.install import Installer
+from shipway.image.packages.resolve import Resolver
 from shipway.image.platform import Platform, Python, Target
-from shipway.image.resolve import Resolver
 from shipway.packages.pip_configuration import PipConfiguration
 from shipway.packages.pip_reader import PipReader
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from shipway.errors import Corrupt, DependencyFailed, NotFound
-from shipway.image.install import Installer
 from shipway.image.lock import Lock, LockedBase, Package, Resolution
+from shipway.image.packages.install import Installer
+from shipway.image.packages.resolve import Resolver
 from shipway.image.platform import Platform
-from shipway.image.resolve import Resolver
 from shipway.oci import Digest
 from shipway.packages.pip_configuration import PipConfiguration
 from shipway.packages.pip_reader import PipReader

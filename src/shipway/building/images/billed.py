@@ -7,7 +7,7 @@ from typing import Any
 
 from shipway.building.images.opened import Image
 from shipway.errors import NotFound, UserError
-from shipway.image import referrers, sbom
+from shipway.image.papers import referrers, sbom
 from shipway.oci import document as documents
 
 

@@ -9,7 +9,7 @@ from shipway.building.images.opened import Image
 from shipway.building.images.packages import installed
 from shipway.building.images.parts import Part
 from shipway.building.images.shown import runs
-from shipway.image import system
+from shipway.image.papers import system
 from shipway.image.view import Stat, View
 from shipway.oci import Descriptor
 

@@ -10,7 +10,7 @@ from typing import Any
 from shipway.building.images.opened import Image
 from shipway.building.images.packages import Installed, installed
 from shipway.building.images.parts import Part
-from shipway.image import referrers, sbom, system
+from shipway.image.papers import referrers, sbom, system
 from shipway.oci import Descriptor, Layout
 from shipway.oci.document import NOT_READABLE
 from shipway.signing import BUNDLE_TYPE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from shipway.errors import Corrupt, Refused, RegistryUnreachable
 from shipway.image.bases import bring, debian, names, stores
+from shipway.image.bases import config as configs
 from shipway.image.bases.bring import Bringing
 from shipway.image.bases.choose import check, choose
 from shipway.image.bases.facts import facts
 from shipway.image.bases.value import Base, Image
 from shipway.image.platform import Platform
 from shipway.oci import Descriptor, Digest, Index, Layout, Lease, Manifest
+from shipway.oci import document as documents
 from shipway.oci.document import NOT_READABLE
 from shipway.oci.manifest import INDEX_TYPES, LARGEST_MANIFEST, MANIFEST_TYPE, MANIFEST_TYPES
 from shipway.oci.reference import Reference
@@ -54,7 +55,8 @@ class Bases:
     ) -> Base:
         """The base of that name for that platform; with ``digest`` (the lock's) that one, whatever it means now.
 
-        What is in the layout by that digest is not asked for anywhere. The lease holds it, and a tag keeps it.
+        What is in the layout by that digest is not asked for anywhere. The lease holds it; later, the images that
+        stand on it keep it, for their manifests name it by its digest. Only what is made here has a tag.
         Raises UserError for a name that is none; NotFound; Refused where there is none for the platform, or without a
         Python that wheels fit; Corrupt; EnvironmentFault and what registries raise.
         """
@@ -138,9 +140,9 @@ class Bases:
         found = Descriptor(MANIFEST_TYPE, digest, size)
         try:
             data = self._layout.read_blob(found)
-            said = json.loads(data).get("mediaType", MANIFEST_TYPE)
+            said = documents.read(data).get("mediaType", MANIFEST_TYPE)
             return self._whole(Descriptor(said, digest, size), to) if said in MANIFEST_TYPES else None
-        except (Corrupt, ValueError, AttributeError):
+        except (Corrupt, *NOT_READABLE):
             return None  # brought again: that mends it
 
     def _tagged(self, tag: str, to: Bringing) -> Descriptor | None:
@@ -165,7 +167,6 @@ class Bases:
         check(config, platform, name)
         found = facts(self._layout, manifest.digest, read.layers, config, platform, self._cache, name)
         to.report(Progress(f"base {name}", 0, 0, found.why))
-        self._layout.tag(manifest, f"base/{manifest.digest.hex}")
         return Base(name, manifest, platform, config, read.layers, found.python, found.top, found.passwd, found.group)
 
     def _image(self, name: str, platform: Platform, manifest: Descriptor, to: Bringing) -> Image:
@@ -177,13 +178,14 @@ class Bases:
     def _config(self, name: str, manifest: Manifest) -> Mapping[str, Any]:
         if manifest.config.size > _LARGEST_CONFIG or manifest.artifact_type is not None:
             raise Refused(f"the base {name} is not an image, but an artifact of {manifest.artifact_type or 'no type'}")
+        data = self._layout.read_blob(manifest.config)
         try:
-            config = json.loads(self._layout.read_blob(manifest.config))
-            if len(config["rootfs"]["diff_ids"]) != len(manifest.layers):
-                raise ValueError("it has not as many diff_ids as the manifest has layers")
-        except (ValueError, KeyError, TypeError) as error:
-            raise Refused(f"the base {name} is not an image: its config is none ({error!r})") from error
-        return config  # type: ignore[no-any-return]
+            return configs.read(data, len(manifest.layers))
+        except NOT_READABLE as error:
+            raise Refused(
+                f"the base {name} is not an image: its config is none ({error!r})",
+                next_step="Tell who made it; use another base.",
+            ) from error
 
 
 def _index(data: bytes, at: Reference) -> Index:

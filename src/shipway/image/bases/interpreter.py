@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from shipway.errors import Refused
+from shipway.image.bases.config import environment
 from shipway.image.platform import Platform, Python
 from shipway.image.view import Stat, View
 from shipway.oci.digest import CHUNK
@@ -21,13 +22,14 @@ from shipway.oci.tar import Readable
 OLDEST = (3, 8)  # older ones get no wheels any more
 
 _ELSEWHERE = ("usr/local/bin", "usr/bin", "opt/conda/bin")  # after those of the base's own PATH
-_PYTHON = re.compile(r"python(\d+)\.(\d+)")
+_MOST_FOLDERS = 50  # of a PATH: a stranger's may have a million
+_PYTHON = re.compile(r"python(\d)\.(\d{1,3})", re.ASCII)
 _OVERLAP = 4096  # bytes: what is looked for is shorter
 _SYSTEMS = {62: "amd64", 183: "arm64"}  # e_machine
 _TRIPLES = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
-_GLIBC = re.compile(rb"GNU C Library [^\0\n]{0,200}?version (\d+\.\d+)")
+_GLIBC = re.compile(rb"GNU C Library [^\0\n]{0,200}?version (\d\.\d{1,3})(?=\D)")
 _SUCH_AS = "--base docker.io/library/python:3.11-slim"
-_MUSL = re.compile(rb"\0(1\.\d+\.\d+)\0")
+_MUSL = re.compile(rb"\0(1\.\d{1,3}\.\d{1,3})\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,8 @@ def _executables(view: View, config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _path_of(config: Mapping[str, Any]) -> list[str]:
-    env = (config.get("config") or {}).get("Env") or ()
-    said = dict(str(one).partition("=")[::2] for one in env)
-    return [one.strip("/") for one in said.get("PATH", "").split(":") if one.startswith("/")]
+    folders = environment(config).get("PATH", "").split(":")
+    return [one.strip("/") for one in folders if one.startswith("/")][:_MOST_FOLDERS]
 
 
 def _versions(view: View, folder: str) -> list[str]:
@@ -87,7 +88,7 @@ def _minor(executable: str) -> tuple[int, int]:
 
 def _version(view: View, executable: str, minor: str, config: Mapping[str, Any]) -> tuple[str, str]:
     """The version in full, and the file that says it."""
-    pattern = re.compile(rb"\0(" + re.escape(minor.encode()) + rb"\.\d{1,3}(?:(?:a|b|rc)\d+)?\+?)\0")
+    pattern = re.compile(rb"\0(" + re.escape(minor.encode()) + rb"\.\d{1,3}(?:(?:a|b|rc)\d{1,3})?\+?)\0")
     library = f"libpython{minor}.so.1.0"
     folder = executable.rpartition("/bin/")[0]
     beside = [f"{folder}/lib/{library}", f"{folder}/lib64/{library}"]
@@ -96,9 +97,8 @@ def _version(view: View, executable: str, minor: str, config: Mapping[str, Any])
         found = view.find(path)
         if found is not None and found.kind == "file" and (match := _search(view, found, pattern)):
             return match[1].decode(), path
-    env = (config.get("config") or {}).get("Env") or ()
-    said = dict(str(one).partition("=")[::2] for one in env).get("PYTHON_VERSION", "")
-    if re.fullmatch(re.escape(minor) + r"\.\d+\w*", said):
+    said = environment(config).get("PYTHON_VERSION", "")
+    if re.fullmatch(re.escape(minor) + r"\.\d{1,3}(?:(?:a|b|rc)\d{1,3})?", said, re.ASCII):
         return said, "its environment variable PYTHON_VERSION"
     return f"{minor}.0", f"{executable}, by its name alone"
 

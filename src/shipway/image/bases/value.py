@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shipway.image.bases import names
 from shipway.image.platform import Platform, Python, Target
 from shipway.oci import Descriptor
 
@@ -19,6 +20,12 @@ class Image:
     platform: Platform
     config: Mapping[str, Any]  # the image's config, as it stands there
     layers: tuple[Descriptor, ...]
+
+    @property
+    def public_name(self) -> str:
+        """What an image and its papers may say of it: the name, but nothing (``""``) of a path. That means nothing
+        elsewhere, tells who built and where, and would give each folder another digest."""
+        return "" if isinstance(names.parse(self.name)[1], names.InFiles) else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ and the last MiB. What is compressed inside cannot be seen.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -18,6 +17,7 @@ from pathlib import Path
 from shipway.errors import UserError
 from shipway.image.context import forbidden
 from shipway.image.context.forbidden import Finding
+from shipway.image.listing import keep
 from shipway.snapshot import IGNORE_FILE, SnapshotFile
 
 _SMALL = 2 << 20  # bytes: read whole, whatever it is
@@ -58,7 +58,7 @@ def scan(files: Sequence[SnapshotFile], statuses: Statuses, memory: Path | None)
     for finding in found:
         marks.pop(finding.name, None)
     if memory is not None and marks != known:
-        _remember(memory, marks)
+        keep(memory, json.dumps({"rules": _rules(), "clean": marks}))
     return found
 
 
@@ -126,16 +126,3 @@ def _recalled(memory: Path | None) -> dict[str, str]:
         return dict(document["clean"]) if document["rules"] == _rules() else {}
     except (OSError, ValueError, KeyError, TypeError):  # a memory that is damaged is none
         return {}
-
-
-def _remember(memory: Path, clean: Mapping[str, str]) -> None:
-    """Atomically; on a full disk not at all, for the next build can read the files again."""
-    temporary = memory.with_suffix(f".{os.getpid()}.part")
-    try:
-        memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.touch(mode=0o600)
-        temporary.write_text(json.dumps({"rules": _rules(), "clean": clean}))
-        temporary.replace(memory)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)

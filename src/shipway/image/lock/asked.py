@@ -83,6 +83,11 @@ def _judge(url: str, shown: str) -> None:
         )
     if scheme not in ("http", "https"):
         raise Refused(f"requirement {shown!r} is a file of this machine", next_step=_FILE_STEP)
+    if "${" in url:
+        raise Refused(
+            f"requirement {shown!r} has a variable in its address: uv would replace it, and its value stand in the lock",
+            next_step="write the address out; a user name and a password go into ~/.netrc, which uv reads",
+        )
     if "@" in urlsplit(url).netloc:
         raise Refused(
             f"requirement {shown!r} has a user name or a password in its address: it would stand in the lock",

@@ -1,7 +1,7 @@
 """From the text of a lock to what was chosen. Pure. The form: see writing.py.
 
 Names, versions and addresses go into a requirements file for uv: a lock that somebody else wrote must not hide an
-option for it in them, so what is read is judged.
+option for it in them, nor a ``${VARIABLE}``, which uv would replace and send to the address. So what is read is judged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from packaging.markers import InvalidMarker, Marker
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from shipway.errors import UserError
@@ -23,7 +23,7 @@ from shipway.image.platform import Platform, Python, Target
 from shipway.oci import Digest
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_URL = re.compile(r"(https?|file)://[^\s\\]+")
+_URL = re.compile(r"(?!\S*\$\{)(https?://[^\s\\/@]+|file://)/[^\s\\]*")  # no user name or password either
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -33,7 +33,7 @@ def read(text: str) -> dict[Platform, Resolution]:
         return _read(tomllib.loads(text))
     except KeyError as error:
         raise _unreadable(f"it has no {error.args[0]!r} where one must be") from error
-    except (AttributeError, InvalidMarker, TypeError, ValueError) as error:  # a TOMLDecodeError is a ValueError
+    except (AttributeError, InvalidMarker, RecursionError, TypeError, ValueError) as error:  # TOML's is a ValueError
         raise _unreadable(str(error)) from error
 
 
@@ -49,11 +49,6 @@ def _read(document: Mapping[str, Any]) -> dict[Platform, Resolution]:
 
 def _resolution(name: str, own: Mapping[str, Any], entries: Sequence[tuple[Marker | None, Package]]) -> Resolution:
     platform = Platform.parse(name)
-    here = {"platform_machine": platform.machine, "sys_platform": "linux"}
-    packages = ordered(one for marker, one in entries if marker is None or marker.evaluate(here))
-    names = [one.name for one in packages]
-    if twice := next((one for one, other in pairwise(names) if one == other), ""):
-        raise _unreadable(f"{twice} stands in it twice for {platform}")
     libc, asked = _text(own, "libc"), own["asked"]
     if libc not in ("glibc", "musl"):
         raise _unreadable(f"{libc!r} is no libc: allowed are glibc and musl")
@@ -65,8 +60,14 @@ def _resolution(name: str, own: Mapping[str, Any], entries: Sequence[tuple[Marke
         "glibc" if libc == "glibc" else "musl",
         _text(own, "libc-version"),
     )
+    target = Target(platform, python)
+    here = target.markers()
+    packages = ordered(one for marker, one in entries if marker is None or marker.evaluate(here))
+    names = [one.name for one in packages]
+    if twice := next((one for one, other in pairwise(names) if one == other), ""):
+        raise _unreadable(f"{twice} stands in it twice for {platform}")
     base = LockedBase(_text(own, "base"), Digest(_text(own, "base-digest")))
-    return Resolution(Target(platform, python), tuple(asked), base, packages)
+    return Resolution(target, tuple(asked), base, packages)
 
 
 def _marker(entry: Mapping[str, Any]) -> Marker | None:
@@ -83,14 +84,23 @@ def _package(entry: Mapping[str, Any]) -> Package:
         file = _file(entry["archive"])
         if not file.url.startswith("http"):
             raise _unreadable(f"{file.url!r} of {name} is not an address of the web")
-        wheel = file.name.endswith(".whl")
-        return Package(name, version, file if wheel else None, None if wheel else file, direct=True)
+        if not file.name.endswith(".whl"):
+            return Package(name, version, None, file, direct=True)
+        return Package(name, version, _wheel(file, name, version), direct=True)
     if "sdist" in entry:
         return Package(name, version, None, _file(entry["sdist"]))
     wheels = entry["wheels"]
     if len(wheels) != 1:
         raise _unreadable(f"{name} has {len(wheels)} wheels in one entry, not one")
-    return Package(name, version, _file(wheels[0]))
+    return Package(name, version, _wheel(_file(wheels[0]), name, version))
+
+
+def _wheel(file: File, name: str, version: str) -> File:
+    """The file, which is a wheel of that package: nothing else may be built or listed under its name."""
+    found, of, _, _ = parse_wheel_filename(file.name)
+    if (found, of) != (name, Version(version)):
+        raise _unreadable(f"{file.name!r} is no wheel of {name} {version}")
+    return file
 
 
 def _file(table: Mapping[str, Any]) -> File:
@@ -102,7 +112,10 @@ def _file(table: Mapping[str, Any]) -> File:
         raise _unreadable(f"{size!r} is no size")
     if url and not _URL.fullmatch(url):
         raise _unreadable(f"{url!r} is no address")
-    return File(_text(table, "name") if "name" in table else file_of(url), sha256, size, url)
+    name = _text(table, "name") if "name" in table else file_of(url)
+    if not name.isprintable() or "/" in name:
+        raise _unreadable(f"{name!r} is no name of a file")
+    return File(name, sha256, size, url)
 
 
 def _text(table: Mapping[str, Any], key: str) -> str:

@@ -83,7 +83,9 @@ def _base(locked: LockedBase, now: LockedBase) -> str:
 def _python(locked: Target, now: Target) -> str:
     if locked.platform != now.platform:
         return f"it was made for {locked.platform}, not for {now.platform}"
-    was, is_ = (f"Python {one.version}, {one.libc} {one.libc_version}" for one in (locked.python, now.python))
+    was, is_ = (
+        f"Python {one.version} ({one.executable}), {one.libc} {one.libc_version}" for one in (locked.python, now.python)
+    )
     return "" if was == is_ else f"the base had {was} and has {is_}"
 
 

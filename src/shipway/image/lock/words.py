@@ -13,10 +13,9 @@ from shipway.image.lock.chosen import no_wheel
 from shipway.image.lock.resolution import Package
 from shipway.image.lock.tags import described
 from shipway.image.platform import Target
-from shipway.packages.uv import uv_failure
+from shipway.packages.uv import flat, not_found, uv_failure
 
 _LINES = 8  # of uv's reasoning
-_UNKNOWN = re.compile(r"(?:Because|and) (\S+) was not found in|there (?:is|are) no versions? of ([^\s,]+)")
 _NO_WHEEL = re.compile(r"(\S+?),? (?:has|have) no (?:usable )?wheels")
 _ANY_VERSION = re.compile(r"all versions of (\S+) have no usable wheels")
 _SOURCE = re.compile(r"Wheels are required for `([^`]+)`")
@@ -37,32 +36,30 @@ def is_contradiction(words: str) -> bool:
 
 def missing_wheel(words: str) -> str:
     """The requirement of which uv found no wheel that fits; empty when that was not it."""
-    flat = _flat(words)
-    missing = _ANY_VERSION.search(flat) or _NO_WHEEL.search(flat) or _SOURCE.search(flat)
+    line = flat(words)
+    missing = _ANY_VERSION.search(line) or _NO_WHEEL.search(line) or _SOURCE.search(line)
     return missing[1] if missing else ""
 
 
 def replaced(words: str) -> str:
     """The name of the package whose file is not the locked one; empty when that was not it."""
-    mismatch = _MISMATCH.search(_flat(words))
+    mismatch = _MISMATCH.search(flat(words))
     return re.split(r"==| @ ", mismatch[1])[0] if mismatch else ""
 
 
 def not_chosen(words: str, status: int, target: Target, wheels: Sequence[str] = ()) -> ShipwayError:
     """The error when uv chose nothing; ``words`` must be free of secrets, ``wheels`` are all that there are of the
     package without one that fits."""
-    flat = _flat(words)
     if missing := missing_wheel(words):
-        found = _AVAILABLE.search(flat)
+        found = _AVAILABLE.search(flat(words))
         return no_wheel(missing, target, found[2].replace("`", "") if found else described(wheels, target))
-    if unknown := _UNKNOWN.search(flat):
-        what = (unknown[1] or unknown[2]).rstrip(".")
+    if what := not_found(words):
         return NotFound(
             f"requirement {what} cannot be found\n{_reason(words)}",
             next_step="check its name and version; where packages come from: pip config list (one that wants other "
             "credentials looks empty)",
         )
-    if is_contradiction(flat):
+    if is_contradiction(words):
         return UserError(
             f"the requirements cannot be met together on {target}\n{_reason(words)}",
             next_step="change one of the lines that it names (some may be those of Shipway's own runtime)",
@@ -72,22 +69,22 @@ def not_chosen(words: str, status: int, target: Target, wheels: Sequence[str] = 
 
 def not_installed(words: str, status: int, packages: Sequence[Package], target: Target) -> ShipwayError:
     """The error when uv did not install what is locked; ``words`` must be free of secrets."""
-    flat = _flat(words)
-    if mismatch := _MISMATCH.search(flat):
+    line = flat(words)
+    if mismatch := _MISMATCH.search(line):
         name = next((one.file.name for one in packages if one.name == replaced(words)), mismatch[1])
         return Corrupt(
             f"{name} is not the file that is locked\nexpected sha256:{mismatch[2]}\ngot      sha256:{mismatch[3]}",
             next_step="somebody replaced the file at its index, the index has another one of that version, or the lock "
             "is damaged: find out which; when the new file is trusted: shipway build --upgrade",
         )
-    if built := _BUILT.search(flat):
+    if built := _BUILT.search(line):
         return Refused(
             f"{built[1]} was built from source on this machine, and does not run on {target}",
             next_step="build the image on a machine of that platform with that Python, or ask for another version",
         )
-    gone = _UNKNOWN.search(flat) or _NO_WHEEL.search(flat)
-    if gone and is_contradiction(flat):
-        what = next(one for one in gone.groups() if one).rstrip(".")
+    no_fit = _NO_WHEEL.search(line)
+    what = not_found(words) or (no_fit[1] if no_fit else "")
+    if what and is_contradiction(words):
         return NotFound(
             f"{what} is locked, and no index has it for {target}\n{_reason(words)}",
             next_step="where packages come from: pip config list; to choose another version: shipway build --upgrade",
@@ -96,12 +93,12 @@ def not_installed(words: str, status: int, packages: Sequence[Package], target: 
 
 
 def _machine(words: str, status: int) -> ShipwayError:
-    flat = _flat(words)
-    if _FULL in flat:
+    line = flat(words)
+    if _FULL in line:
         return EnvironmentFault(
             f"the disk is full: {_reason(words)}", next_step="make room: uv cache prune, shipway prune, df -h"
         )
-    if _NETWORK.search(flat):
+    if _NETWORK.search(line):
         return DependencyFailed(
             f"an index of packages cannot be reached\n{_reason(words)}",
             next_step="check the network and the indexes (pip config list), then run it again: downloads are kept",
@@ -114,8 +111,3 @@ def _reason(words: str) -> str:
     first = next((place for place, line in enumerate(lines) if line.lstrip().startswith("cause:")), 0)
     told = [line.strip().removeprefix("cause: ") for line in lines[first:] if line.strip()]
     return "\n".join([*told[:_LINES], *["..." for _ in told[_LINES : _LINES + 1]]])
-
-
-def _flat(words: str) -> str:
-    # uv draws its explanation as a tree on a terminal, and breaks its lines.
-    return " ".join(re.sub(r"[│├╰─▶\u00d7]", " ", words).split())

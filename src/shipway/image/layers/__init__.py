@@ -1,0 +1,1 @@
+"""How a layer is made, and remembered; and what those hold that are no packages."""
