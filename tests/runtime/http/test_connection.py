@@ -166,6 +166,17 @@ def test_who_does_not_read_is_not_read_and_goes_in_the_end() -> None:
     run(steps)
 
 
+def test_who_goes_before_its_task_has_begun_holds_nothing() -> None:
+    async def steps(sums: Face) -> None:
+        client = sums.connect()
+        client.connection.data_received(ASK)
+        client.connection.connection_lost(ConnectionResetError())
+        await asyncio.sleep(0.01)
+        assert (sums.in_flight, sums.repository.served()[0].held) == (0, False)
+
+    run(steps)
+
+
 def test_idle_connections_late_heads_and_late_bodies_end() -> None:
     async def steps(sums: Face) -> None:
         for begun, takes, status in (

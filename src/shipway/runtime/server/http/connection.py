@@ -91,7 +91,9 @@ class Connection:
         if self._room is not None:
             self._room.set()
         if self._task is not None:
-            self._task.cancel()
+            # Soon, and not now: a task that has not begun would end without a line of it having run, and without
+            # giving back what it was handed.
+            asyncio.get_running_loop().call_soon(self._task.cancel)
 
     def eof_received(self) -> None:
         """Nobody waits for answers: a client that only says no more looks like one that is gone, and is one mostly."""
