@@ -8,6 +8,7 @@ from datetime import datetime
 from bench import measures
 from bench.data import data
 from bench.home import ROOT
+from bench.images.measure import images
 from bench.machine import describe
 from bench.models import models
 from bench.reconcile import reconcile
@@ -29,6 +30,7 @@ MEASURES = {
     "status": status,
     "models": models,
     "data": data,
+    "images": images,
     "demo": measures.demo,
 }
 

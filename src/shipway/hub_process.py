@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from shipway import __version__
 from shipway.client import HubClient
 from shipway.errors import EnvironmentFault, HubUnreachable, Refused, ShipwayError, from_json
-from shipway.settings import Settings
+from shipway.settings import Settings, inherited
 
 HUB = (sys.executable, "-m", "shipway.app")
 RECOVERY = (sys.executable, "-m", "shipway.recovery")
@@ -168,21 +168,22 @@ def _spawn(settings: Settings, argv: Sequence[str]) -> subprocess.Popen[bytes]:
 
     A pipe that it inherited (``shipway up | tee log``) would keep its reader waiting for as long as the hub lives.
     """
-    variables = [f"SHIPWAY_HOME={settings.home}"]
+    variables = {**inherited(), "SHIPWAY_HOME": str(settings.home)}
     if settings.gateway_port is not None:
-        variables.append(f"SHIPWAY_GATEWAY_PORT={settings.gateway_port}")
+        variables["SHIPWAY_GATEWAY_PORT"] = str(settings.gateway_port)
     # Both absolute, as the hub's working directory is another.
     if settings.encryption_key is not None:
-        variables.append(f"SHIPWAY_ENCRYPTION_KEY_FILE={settings.encryption_key}")
+        variables["SHIPWAY_ENCRYPTION_KEY_FILE"] = str(settings.encryption_key)
     if settings.docker_config is not None:
-        variables.append(f"DOCKER_CONFIG={settings.docker_config.parent}")
+        variables["DOCKER_CONFIG"] = str(settings.docker_config.parent)
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.hub_failure.unlink(missing_ok=True)  # an earlier hub's: ours may end before it can write its own
         log = os.open(settings.hub_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             return subprocess.Popen(
-                ["env", *variables, *argv],  # env(1) becomes the hub: same pid
+                argv,
+                env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

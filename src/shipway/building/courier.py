@@ -42,7 +42,9 @@ def courier(asked: Asked, place: Place) -> Planned:
         steps=(
             User(),
             Packages((), body.requirements()),
-            Files("shipway", (*body.whole(PACKAGE), Entry(HOME[1:], "folder", owner=(USER, USER))), body=True),
+            Files(
+                "shipway", (*body.whole(PACKAGE), Entry(HOME[1:], "folder", owner=(USER, USER), mode=0o700)), body=True
+            ),
         ),
         runs=runs,
         compression=asked.compression,
