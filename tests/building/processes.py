@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.building.conftest import Builds
-from tests.image.lock.made import wheel
+from tests.image.made_wheels import wheel
 
 SHIPWAY = Path(sys.executable).parent / "shipway"
 

@@ -13,7 +13,7 @@ from shipway.building.asked import Goals
 from shipway.building.told import told
 from shipway.errors import Corrupt, NotFound, Refused, RegistryRefused, UserError
 from shipway.image.view import View
-from shipway.oci import Layout
+from shipway.oci import Descriptor, Layout
 from shipway.oci.pushed import pushed
 from shipway.oci.reference import Reference
 from shipway.oci.registry import Anonymous, Registry
@@ -37,8 +37,16 @@ def test_an_image_runs_the_services_command_as_a_user_of_its_own(builds: Builds)
     assert env["PORT"] == "9000"
     assert env["HOST"] == "0.0.0.0"
     assert said["Labels"]["org.opencontainers.image.title"] == "echo"
-    assert said["Labels"]["org.opencontainers.image.base.name"] == builds.base
+    assert said["Labels"]["org.opencontainers.image.base.name"] == "", "it is a path"
     assert config["created"] == "1970-01-01T00:00:00Z"
+
+
+def test_nothing_that_is_pushed_names_a_path_of_this_machine(builds: Builds) -> None:
+    builds.one(builds.project())
+    layout = builds.layout
+    every = {digest: layout.read_blob(Descriptor("", digest, size)) for digest, size in layout.blobs.all()}
+    assert any(b"CycloneDX" in one for one in every.values()), "the papers are among them"
+    assert [digest for digest, one in every.items() if str(builds.root).encode() in one] == []
 
 
 def test_its_files_are_the_bases_the_environments_and_the_folders(builds: Builds) -> None:

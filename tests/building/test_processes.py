@@ -69,8 +69,6 @@ def test_one_digest_in_two_folders_as_two_users_at_two_times(open_folder: Path, 
     become = who if os.geteuid() == 0 else ()
     one, two = builds_in(open_folder / "one"), builds_in(open_folder / "elsewhere")
     first, second = with_wheels(one), with_wheels(two)
-    # One base, by one name: the name is in the image.
-    shared = f"oci:{one.root / 'base'}:made-up"
     (first / "tool.sh").write_text("#!/bin/sh\n")
     (second / "tool.sh").write_text("#!/bin/sh\n")
     (first / "tool.sh").chmod(0o755)
@@ -88,10 +86,9 @@ def test_one_digest_in_two_folders_as_two_users_at_two_times(open_folder: Path, 
         "PYTHONUTF8": "0",
         "SOURCE_DATE_EPOCH": "1234567890",
     }
-    options = ("--base", shared, "--compression", compression)
+    options = ("--compression", compression)
     if become:
         owned(two.root, SOMEBODY)
-        owned(one.root / "base", SOMEBODY)
     umask = ("/bin/sh", "-c", 'umask 077; exec "$@"', "sh")
     here = digest(Shell(one, {"PYTHONHASHSEED": "1"}).start(first, *options))
     there = digest(Shell(two, env, (*become, *umask)).start(second, *options))

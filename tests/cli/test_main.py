@@ -145,6 +145,11 @@ def test_a_closed_pipe_is_quiet() -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+def test_an_error_never_moves_the_terminals_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    failure.tell("no tag \x1b[2Jv1\r\x85", "There are:\n\ta, b\udc80, grün")
+    assert capsys.readouterr().err == "error: no tag \\x1b[2Jv1\\r\\x85\nThere are:\n\ta, b\\udc80, grün\n"
+
+
 def test_units() -> None:
     assert [span(one) for one in (0.5, 59, 90, 7200, 200_000, -1)] == ["0s", "59s", "1m", "2h", "2d", "0s"]
     assert [size(one) for one in (0, 2048, 1_500_000, 5_000_000_000)] == ["0 B", "2.05 kB", "1.5 MB", "5 GB"]

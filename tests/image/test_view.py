@@ -130,11 +130,30 @@ def test_cycles_of_links_end(layout: Layout) -> None:
         ({".wh.a/b": ""}, "reserved name"),
         ({"a": Made(link="x/" * 3000)}, "a link of more than 4096"),
         ({f"{n}/" + "/".join("d" * 50): "" for n in range(3)}, "too many files and folders"),
+        ({"a": "", **{f"l{n}": Made(hard="a") for n in range(120)}}, "more than 100 members"),
+        (
+            {
+                "d": FOLDER,
+                "a": Made(link="d/../" * 200),
+                **{f"a{n}": Made(link=f"a{n - 1 or ''}/../" * 9) for n in range(1, 9)},
+                "a8/x": "",
+            },
+            "more than 4096 names",
+        ),
     ],
 )
 def test_what_no_tool_writes_is_refused(layout: Layout, files: Files, said: str) -> None:
     with pytest.raises(Refused, match=said):
         View(layout, [layer(layout, files)[0]], limits=Limits(members=100))
+
+
+def test_members_of_all_layers_count_together_hard_links_and_whiteouts_too(layout: Layout) -> None:
+    small = Limits(members=100)
+    for more in ({f"l{n}": Made(hard="a") for n in range(60)}, {f".wh.{n}": "" for n in range(60)}):
+        layers = [layer(layout, {"a": "", **more})[0]]
+        View(layout, layers, limits=small)
+        with pytest.raises(Refused, match="too many files and folders"):
+            View(layout, layers * 2, limits=small)
 
 
 def test_deep_names_need_no_deep_stack(layout: Layout) -> None:

@@ -128,9 +128,9 @@ def test_credentials_are_neither_in_the_sources_nor_in_what_is_shown() -> None:
     )
     assert configuration.sources() == ("https://***@host/simple", "https://***@host/x")
     shown = configuration.redact(
-        "get https://me:p%40ss@host/simple/six failed, password p@ss refused, https://token@host/x"
+        "get https://me:p%40ss@host/simple/six failed, password p@ss refused, token used, https://token@host/x"
     )
-    assert shown == "get https://***@host/simple/six failed, password *** refused, https://***@host/x"
+    assert shown == "get https://***@host/simple/six failed, password *** refused, *** used, https://***@host/x"
     assert redact("https://host/a@b and me@host") == "https://host/a@b and me@host"
 
 

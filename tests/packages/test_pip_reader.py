@@ -19,15 +19,9 @@ def test_it_is_read_from_pip_once_until_a_file_changes(tmp_path: Path) -> None:
     assert (first.index_url, first.find_links) == ("https://one/simple", ("/a", "/b"))
     assert reader.known() is first
     assert reader.read() is first
-    file.write_text("[global]\nindex-url = https://two/simple\n")
+    file.write_text("index-url = https://me:pa55@two/simple\n")
     os.utime(file, ns=(1, 1))
     assert reader.known() is None
-    assert reader.read().index_url == "https://two/simple"
-
-
-@pytest.mark.slow
-def test_a_file_that_pip_cannot_read_is_said(tmp_path: Path) -> None:
-    file = tmp_path / "pip.conf"
-    file.write_text("no section here\n")
-    with pytest.raises(DependencyFailed, match="no section headers"):
-        PipReader({"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(file)}).read()
+    with pytest.raises(DependencyFailed, match="no section headers") as caught:
+        reader.read()
+    assert "pa55" not in str(caught.value)

@@ -10,19 +10,17 @@ from shipway.building.asked import Asked, Dockerfile
 from shipway.building.tools import Tools
 from shipway.building.workloads import Planned, Ready
 from shipway.errors import NotFound, UserError
-from shipway.image import buildah
 from shipway.image.build import Built
+from shipway.image.buildah import Buildah
 from shipway.image.dockerfile.build import Source, prepared
 from shipway.image.dockerfile.build import Tools as Inner
-from shipway.image.dockerfile.parse import parse
+from shipway.image.dockerfile.parse import LARGEST, parse
 from shipway.image.layer import Layer
 from shipway.image.locking import LockFolder
 from shipway.image.papers.record import Input
 from shipway.image.platform import Platform
 from shipway.image.recipe import Recipe
 from shipway.oci import Digest
-
-_LARGEST = 1 << 20  # bytes
 
 
 def described(asked: Asked, by: Dockerfile) -> Planned:
@@ -68,25 +66,9 @@ class ByBuildah:
 
     async def build(self, recipe: Recipe, platform: Platform) -> Built:
         """See :class:`Builder`. Raises what :meth:`Buildah.build` does."""
-        place, source = self.tools.place, self.source
-        asked = buildah.Asked(
-            Path(source.dockerfile.name),
-            source.folder,
-            platform,
-            source.arguments,
-            source.target,
-            source.allow,
-            place.cache / "scanned",
-        )
-        program = buildah.Buildah(
-            self.tools.bases,
-            self.tools.lease,
-            self.tools.report,
-            place.cache / "buildah",
-            self.room,
-            self.tools.inherited,
-        )
-        image = await program.build(asked)
+        tools = self.tools
+        program = Buildah(tools.bases, tools.lease, tools.report, tools.place.cache, self.room, tools.inherited)
+        image = await program.build(self.source, platform)
         diff_ids = (image.config.get("rootfs") or {}).get("diff_ids") or ()
         layers = tuple(Layer(one, Digest(said), "buildah") for one, said in zip(image.layers, diff_ids, strict=True))
         return Built(recipe, image.manifest, platform, None, layers)
@@ -95,7 +77,7 @@ class ByBuildah:
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
+            data = file.read(LARGEST + 1)
         data.decode()
     except FileNotFoundError:
         raise NotFound(f"there is no {path}", next_step="Name the Dockerfile: -f PATH.") from None
@@ -103,6 +85,6 @@ def _read(path: Path) -> bytes:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
-    if len(data) > _LARGEST:
-        raise UserError(f"{path} has more than {_LARGEST} bytes", next_step="Is it a Dockerfile?")
+    if len(data) > LARGEST:
+        raise UserError(f"{path} has more than {LARGEST} bytes", next_step="Is it a Dockerfile?")
     return data

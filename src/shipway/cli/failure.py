@@ -65,9 +65,14 @@ def _path(context: click.Context | None) -> str:
 
 def tell(message: str, next_step: str = "") -> None:
     """An error on stderr: what, and what to do."""
-    click.echo(click.style("error: ", fg="red", bold=True) + message, err=True, color=colour(sys.stderr))
+    click.echo(click.style("error: ", fg="red", bold=True) + _shown(message), err=True, color=colour(sys.stderr))
     if next_step:
-        click.echo(next_step, err=True)
+        click.echo(_shown(next_step), err=True)
+
+
+def _shown(text: str) -> str:
+    """Tags and names of files, which strangers choose, stand in errors: none of them moves the terminal's cursor."""
+    return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)
 
 
 def colour(stream: Any) -> bool:

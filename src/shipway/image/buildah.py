@@ -13,13 +13,14 @@ import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from shipway.errors import DependencyFailed, NotFound, UserError
+from shipway.errors import DependencyFailed, UserError
 from shipway.image.bases import Image
 from shipway.image.context import Context, context
+from shipway.image.dockerfile.build import ImageSource, Source
+from shipway.image.dockerfile.folder import NOT_IN
 from shipway.image.platform import Platform
 from shipway.oci.cancelling import in_thread
 from shipway.oci.leases import Lease
@@ -36,37 +37,19 @@ _RESERVED = ("BUILDAH_", "CONTAINERS_", "DBUS_", "LD_", "REGISTRY_", "STORAGE_",
 _OWN = frozenset({"HOME", "PATH", "TMPDIR", "USER"})
 
 
-class ImageSource(Protocol):
-    """What reads an image of a layout."""
-
-    async def image(self, name: str, platform: Platform, lease: Lease, report: Report) -> Image: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A Dockerfile for buildah. ``scanned`` as :func:`context` has it."""
-
-    file: Path
-    folder: Path
-    platform: Platform
-    arguments: Mapping[str, str] = field(default_factory=dict)
-    target: str = ""
-    allow: tuple[str, ...] = ()
-    scanned: Path | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Buildah:
-    """``storage`` is kept between builds (its layers are their cache), ``room`` goes away after one."""
+    """``cache`` is HOME/cache/image: buildah's storage in it is kept between builds (its layers are their cache), and
+    ``scanned`` as :func:`context` has it. ``room`` goes away after a build."""
 
     images: ImageSource
     lease: Lease
     report: Report
-    storage: Path
+    cache: Path
     room: Path
     inherited: Mapping[str, str]
 
-    async def build(self, asked: Asked) -> Image:
+    async def build(self, source: Source, platform: Platform) -> Image:
         """The image, in the layout and held by the lease. The same Dockerfile gives the same image as far as its RUNs
         do: times are 1970.
 
@@ -79,16 +62,15 @@ class Buildah:
                 "buildah is not installed",
                 next_step="apt-get install buildah, or dnf install buildah; see https://buildah.io. Linux only.",
             )
-        _check(asked)
-        found = await in_thread(lambda _: _staged(asked, self.room / "context"), self.report)
-        self.report(Progress(f"buildah {asked.file.name}", 0, None, f"{len(found.files)} files"))
-        self.storage.mkdir(mode=0o700, parents=True, exist_ok=True)
-        stores = [*self._apart(), program, "--root", str(self.storage), "--runroot", str(self.room / "run")]
-        iid = self.room / "iid"
-        await self._run([*stores, *_command(asked, self.room / "context", iid)], asked)
-        out = f"oci:{self.room / _OUT}:{_OUT}"
-        await self._run([*stores, "push", "--quiet", "--format", "oci", iid.read_text().strip(), out], asked)
-        return await self.images.image(out, asked.platform, self.lease, self.report)
+        _check(source)
+        found = await in_thread(lambda _: _staged(source, self.cache / "scanned", self.room / "context"), self.report)
+        self.report(Progress(_title(source), 0, None, f"{len(found.files)} files"))
+        storage, iid, out = self.cache / "buildah", self.room / "iid", f"oci:{self.room / _OUT}:{_OUT}"
+        storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stores = [*self._apart(), program, "--root", str(storage), "--runroot", str(self.room / "run")]
+        await self._run([*stores, *_command(source, platform, self.room / "context", iid)], source)
+        await self._run([*stores, "push", "--quiet", "--format", "oci", iid.read_text().strip(), out], source)
+        return await self.images.image(out, platform, self.lease, self.report)
 
     def _apart(self) -> list[str]:
         """What is mounted for a build goes with its process, killed or not: else a home could not be removed. Without
@@ -96,8 +78,8 @@ class Buildah:
         unshare = shutil.which("unshare", path=self.inherited.get("PATH")) if os.geteuid() == 0 else None
         return [unshare, "--mount", "--propagation", "private"] if unshare else []
 
-    async def _run(self, command: Sequence[str], asked: Asked) -> None:
-        environment = {**self.inherited, **asked.arguments, "BUILDAH_ISOLATION": "chroot", "TMPDIR": str(self.room)}
+    async def _run(self, command: Sequence[str], source: Source) -> None:
+        environment = {**self.inherited, **source.arguments, "BUILDAH_ISOLATION": "chroot", "TMPDIR": str(self.room)}
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -108,25 +90,25 @@ class Buildah:
             start_new_session=True,
         )
         try:
-            tail = await self._heard(process, asked)
+            tail = await self._heard(process, source)
             status = await process.wait()
         finally:
             await _ended(process)
         if status != 0:
             raise DependencyFailed(
-                f"buildah could not build {asked.file} (exit code {status})\n" + "\n".join(tail),
+                f"buildah could not build {source.dockerfile.name} (exit code {status})\n" + "\n".join(tail),
                 next_step="The lines above are the end of its log; the first error in them is what to mend.",
             )
 
-    async def _heard(self, process: asyncio.subprocess.Process, asked: Asked) -> list[str]:
+    async def _heard(self, process: asyncio.subprocess.Process, source: Source) -> list[str]:
         assert process.stdout is not None
         tail: list[str] = []
         while data := await _line(process.stdout):
-            line = _without_secrets(data.decode(errors="replace").rstrip(), asked)
+            line = _without_secrets(data.decode(errors="replace").rstrip(), source)
             if line:
                 tail = [*tail, line][-_TAIL:]
             if line.startswith("STEP "):
-                self.report(Progress(f"buildah {asked.file.name}", 0, None, line))
+                self.report(Progress(_title(source), 0, None, line))
         return tail
 
 
@@ -149,28 +131,30 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-def _command(asked: Asked, folder: Path, iid: Path) -> list[str]:
+def _command(source: Source, platform: Platform, folder: Path, iid: Path) -> list[str]:
     """No value of a --build-arg stands in it: other users of the machine can read the command lines of processes."""
     options = ["build", "--format", "oci", "--isolation", "chroot", "--layers", "--force-rm", "--timestamp", "0"]
-    options += ["--identity-label=false", "--platform", str(asked.platform), "--iidfile", str(iid)]
-    options += [f"--build-arg={name}" for name in asked.arguments]
-    options += ["--target", asked.target] if asked.target else []
-    return [*options, "--file", str(asked.file.resolve()), str(folder)]
+    options += ["--identity-label=false", "--platform", str(platform), "--iidfile", str(iid)]
+    # A RUN's line of the image's history would have the values of all of them.
+    options += ["--omit-history", *(f"--build-arg={name}" for name in source.arguments)] if source.arguments else []
+    options += ["--target", source.target] if source.target else []
+    return [*options, "--file", str(Path(source.dockerfile.name).resolve()), str(folder)]
 
 
-def _check(asked: Asked) -> None:
-    if not asked.file.is_file():
-        raise NotFound(f"there is no {asked.file}", next_step="Name the Dockerfile: -f PATH.")
-    for name in asked.arguments:
+def _title(source: Source) -> str:
+    return f"buildah {Path(source.dockerfile.name).name}"
+
+
+def _check(source: Source) -> None:
+    for name in source.arguments:
         if name in _OWN or name.startswith(_RESERVED):
             raise UserError(f"--build-arg {name} would change buildah itself", next_step="Give the ARG another name.")
 
 
-def _staged(asked: Asked, folder: Path) -> Context:
+def _staged(source: Source, scanned: Path, folder: Path) -> Context:
     """The files that an image may have, copied to a folder: .dockerignore has had its say already."""
-    found = context(
-        asked.folder, ("**", "!pylock.*.toml"), asked.allow, dockerfile=asked.file.name, scanned=asked.scanned
-    )
+    name = Path(source.dockerfile.name).name
+    found = context(source.folder, ("**", NOT_IN), source.allow, dockerfile=name, scanned=scanned)
     folder.mkdir(mode=0o755)
     for file in found.files:
         path = folder / file.name
@@ -184,8 +168,8 @@ def _staged(asked: Asked, folder: Path) -> Context:
     return found
 
 
-def _without_secrets(line: str, asked: Asked) -> str:
-    for value in asked.arguments.values():
+def _without_secrets(line: str, source: Source) -> str:
+    for value in source.arguments.values():
         if len(value) >= _SECRET:
             line = line.replace(value, "***")
     return redact(line)

@@ -64,7 +64,8 @@ class LockFolder:
 
     async def resolution(self, recipe: Recipe, packages: Packages, base: Base) -> Resolution:
         """See :class:`Locks`. Raises Refused when the lock would change and must not, and what the resolver raises."""
-        asked, wanted = (*packages.asked, *packages.runtime), LockedBase(base.name, base.manifest.digest)
+        lines, wanted = (*packages.asked, *packages.runtime), LockedBase(base.name, base.manifest.digest)
+        asked = (*packages.asked, *packages.terms, *packages.runtime)
         there = self._read(recipe.name)
         known = there.get(base.platform)
         why = "there is none yet" if known is None else known.fits(asked, base.target, wanted, packages.runtime)
@@ -72,7 +73,7 @@ class LockFolder:
             return known
         if self._mode == "locked":
             raise self._would_change(recipe.name, base.platform, why)
-        chosen = Resolution(base.target, asked, wanted, await self._resolved(recipe.name, asked, base.target, there))
+        chosen = Resolution(base.target, asked, wanted, await self._resolved(recipe.name, lines, base.target, there))
         self._keep(recipe.name, chosen, there)
         return chosen
 

@@ -23,12 +23,14 @@ class Packages:
     """Requirements, resolved together for the base's Python into ``/opt/venv``, a layer for each group of wheels.
 
     ``asked`` are lines of a requirements file; ``runtime`` the lines that Shipway's own body adds to them.
-    ``sees_base``: what the base has installed stays importable, as pip in a Dockerfile leaves it.
+    ``sees_base``: what the base has installed stays importable, as pip in a Dockerfile leaves it. ``terms``: what else
+    decides which are chosen (``--constraint urllib3<2``, ``--index-url URL``); the lock has them, who resolves knows.
     """
 
     asked: tuple[str, ...] = ()
     runtime: tuple[str, ...] = ()
     sees_base: bool = False
+    terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

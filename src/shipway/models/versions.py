@@ -125,7 +125,7 @@ class Versions:
         """
         packed = self._opened(descriptor, otherwise=self._clock.now())
         # Bare: an annotation that came with it must not say what only this home may, that it is trusted for example.
-        bare = Descriptor(descriptor.media_type, descriptor.digest, descriptor.size)
+        bare = descriptor.bare()
         known = with_pushed(bare.annotated(Summary.of(packed).annotations("pulled")), reference)
         made = self._add(name, known, lambda entry, _: entry.digest == descriptor.digest)
         return self.mark_pushed(name, made.number, reference)

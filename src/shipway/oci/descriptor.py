@@ -30,6 +30,10 @@ class Descriptor:
         """The same reference with further annotations."""
         return replace(self, annotations={**self.annotations, **annotations})
 
+    def bare(self) -> Self:
+        """The same reference alone: type, digest and size."""
+        return replace(self, annotations={}, artifact_type=None, extra={})
+
     def to_json(self) -> dict[str, Any]:
         """JSON-ready data; empty optional fields are left out."""
         optional = {"artifactType": self.artifact_type, "annotations": dict(self.annotations)}

@@ -41,7 +41,7 @@ def attach(layout: Layout, subject: Descriptor, data: bytes, bundle: Bundle, now
                 "dev.sigstore.bundle.content": CONTENT,
                 "dev.sigstore.bundle.predicateType": bundle.predicate_type,
             },
-            subject=Descriptor(subject.media_type, subject.digest, subject.size),
+            subject=subject.bare(),
         )
         return layout.attach(manifest, lease=lease)
 

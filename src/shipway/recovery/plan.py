@@ -10,9 +10,10 @@ from typing import Any
 
 from shipway.database.rows import Row
 from shipway.database.salvage import Rows
+from shipway.image.names import BASES, IMAGES
 from shipway.recovery.findings import BlobFound, FileFound, Found
 
-_SOURCE, _DATA, _IMAGE, _BASE = "source/", "data/", "image/", "base/"  # how tags begin that are no versions' of models
+_SOURCE, _DATA = "source/", "data/"  # how tags begin that are no versions' of models, nor images
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +142,10 @@ def _blob(found: BlobFound) -> Plan:
 
 def _lost(tag: str) -> str:
     name, colon, _ = tag.partition(":")
-    if name.startswith(_IMAGE):
+    if name.startswith(IMAGES):
         return f"{tag}: it is no image any more; `shipway build` makes it again"
-    if name.startswith(_BASE):
-        return f"{tag}: it is no base any more; the next `shipway build` fetches it again"
+    if name.startswith(BASES):
+        return f"{tag}: it is no base any more; the next `shipway build` on it makes it again"
     if colon and name.startswith(_DATA):
         return f"{tag}: it is no data set any more; `shipway data add {name.removeprefix(_DATA)}` makes one"
     if colon:

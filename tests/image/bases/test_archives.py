@@ -77,6 +77,7 @@ def test_several_images_want_a_tag(asking: Asking, tmp_path: Path) -> None:
         ({"Layers": []}, Corrupt, "0 layers, and its config tells of 1"),
         ({"Layers": ["c.json"]}, Corrupt, "and the image's config says"),
         ({"Layers": None}, Corrupt, "is not an archive of `docker save`"),
+        ({"RepoTags": 5, "Layers": []}, Corrupt, "0 layers, and its config tells of 1"),
         ({"Config": "layer.tar"}, Corrupt, "is not an archive of `docker save`"),
         ({"Config": "../../../../etc/passwd"}, NotFound, "has no"),
         ({"Layers": ["/etc/passwd"]}, NotFound, "has no"),

@@ -230,7 +230,7 @@ def test_what_is_clean_is_read_once(tmp_path: Path) -> None:
     app = write(tmp_path / "app", {"a.py": "x = 1", "b.py": "y = 2", ".netrc": "machine a login b"})
     memory = tmp_path / "memory"
     first = context(app, scanned=memory)
-    (remembered,) = memory.iterdir()
+    (remembered,) = memory.glob("*.json")
     assert stat.S_IMODE(remembered.stat().st_mode) == 0o600
     was = remembered.stat()
     assert context(app, scanned=memory) == first

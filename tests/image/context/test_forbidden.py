@@ -96,6 +96,7 @@ ENCRYPTED = BestAvailableEncryption(b"word")
         ED.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, ENCRYPTED),
         ED.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
     ],
+    ids=range(6),
 )
 def test_keys_in_pem(pem: bytes) -> None:
     in_python = "KEY = (\n" + "\n".join(f'    b"{line}\\n"' for line in pem.decode().splitlines()) + "\n)"
@@ -118,6 +119,7 @@ def test_keys_in_pem(pem: bytes) -> None:
         (bytes.fromhex("feedfeed0000000200000001"), "a key store of Java"),
         (bytes.fromhex("cececece0000000200000001"), "a key store of Java"),
     ],
+    ids=range(9),  # not the keys, which are others in each process of a run
 )
 def test_keys_by_the_first_bytes(content: bytes, what: str) -> None:
     assert [str(one) for one in findings("store.bin", content, is_text=False)] == [f"store.bin: {what}"]

@@ -40,6 +40,13 @@ def test_requirements_files_with_all_that_stands_in_them(kitchen: Kitchen) -> No
     )
     made = kitchen.prepare("FROM base\nCOPY req /r\nWORKDIR /r\nRUN pip install -r all.txt -i https://a/simple\n")
     assert asked(made) == ("gunicorn", "flask==3.1.3     --hash=sha256:ab", "numpy ; python_version < '3.12'")
+    packages = made.recipe.steps[0]
+    assert isinstance(packages, Packages)
+    assert packages.terms == (
+        "--index-url https://a/simple",
+        "--extra-index-url https://b/simple",
+        "--constraint werkzeug<4",
+    )
     assert made.pip["PIP_INDEX_URL"] == "https://a/simple"
     assert made.pip["PIP_EXTRA_INDEX_URL"] == "https://b/simple"
     assert Path(made.pip["PIP_CONSTRAINT"]).read_text() == "werkzeug<4\n"
@@ -53,6 +60,32 @@ def test_a_requirements_file_may_be_mounted_or_in_the_base(kitchen: Kitchen) -> 
         "-r base.txt\n"
     )
     assert (asked(made), files(made)) == (("numpy", "flask"), [])
+    for mount in ("target=/m", "source=/,target=/m", "source=./requirements.txt,target=/m/requirements.txt"):
+        made = kitchen.prepare(f"FROM base\nRUN --mount=type=bind,{mount} pip install -r /m/requirements.txt\n")
+        assert (asked(made), files(made)) == (("numpy",), [])
+
+
+@pytest.mark.parametrize(
+    ("runs", "main", "more"),
+    [
+        (("-i https://a/s x", "-i https://a/s y"), "https://a/s", ""),
+        (("-i https://a/s x", "y"), "", "https://a/s"),
+        (
+            ("-i https://a/s x", "-i https://b/s --extra-index-url https://c/s y"),
+            "https://a/s",
+            "https://b/s https://c/s",
+        ),
+        (("x", "y"), "", ""),
+        (("-i https://a/s -i https://b/s x",), "https://b/s", ""),
+    ],
+)
+def test_of_runs_with_indexes_of_their_own_all_are_asked(
+    kitchen: Kitchen, runs: tuple[str, ...], main: str, more: str
+) -> None:
+    made = kitchen.prepare("FROM base\nUSER 1\n" + "".join(f"RUN pip install {one}\n" for one in runs))
+    assert (made.pip.get("PIP_INDEX_URL", ""), made.pip.get("PIP_EXTRA_INDEX_URL", "")) == (main, more)
+    assert [note for note in made.notes if "from all of their indexes" in note] == list(made.notes)
+    assert len(made.notes) == (len(set(runs)) > 1 and bool(more))
 
 
 @pytest.mark.parametrize(
@@ -63,10 +96,15 @@ def test_a_requirements_file_may_be_mounted_or_in_the_base(kitchen: Kitchen) -> 
         ("COPY e.txt .\nRUN pip install -r e.txt", "/e.txt: -e .: "),
         ("COPY u.txt .\nRUN pip install -r u.txt", "cannot be read as UTF-8"),
         ("RUN pip install -r https://x/r.txt", "is not fetched"),
+        ("COPY b.txt .\nRUN pip install -r b.txt", "Dockerfile:3: RUN: /b.txt: .*flask="),
+        ("USER 1\nRUN pip install 'flask>>3'", "Dockerfile:3: RUN: .*flask>>3"),
+        ("COPY c.txt .\nRUN pip install x -c c.txt", "Dockerfile:3: RUN: /c.txt: .*\\*\\*\\*@h"),
     ],
 )
 def test_requirements_that_cannot_be_read(kitchen: Kitchen, text: str, message: str) -> None:
-    kitchen.put(**{"r.txt": "-r r.txt\n", "e.txt": "-e .\n"})
+    kitchen.put(
+        **{"r.txt": "-r r.txt\n", "e.txt": "-e .\n", "b.txt": "flask=\n", "c.txt": "a @ https://u:pw@h/a.whl\n"}
+    )
     (kitchen.folder / "u.txt").write_bytes("flask\n".encode("utf-16"))
     with pytest.raises(UserError, match=message):
         kitchen.prepare(f"FROM base\n{text}\n")
@@ -115,6 +153,7 @@ def test_a_stage_on_top_has_the_packages_and_files_of_the_one_below(kitchen: Kit
         ('["/usr/local/bin/tool"]', ("/usr/local/bin/tool",)),
         ("/usr/local/bin/python a.py", ("/bin/sh", "-c", "/opt/venv/bin/python a.py")),
         ("exec /usr/local/bin/python a.py", ("/bin/sh", "-c", "exec /opt/venv/bin/python a.py")),
+        ('["/usr/local/bin/python", "-c", "1"]', ("/opt/venv/bin/python", "-c", "1")),
         ('["/usr/bin/python", "a.py"]', ("/usr/bin/python", "a.py")),
         ('["python", "a.py"]', ("python", "a.py")),
     ],

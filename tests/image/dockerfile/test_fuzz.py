@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -84,8 +85,12 @@ def read(text: str) -> None:
         worlds[stage.number] = meaning(stage, below)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(text=_TEXTS, head=st.sampled_from(["", "FROM a\n", "FROM a AS b\nFROM b\n", "ARG A=1\nFROM $A\n"]))
+_HEADS = st.sampled_from(["", "FROM a\n", "FROM a AS b\nFROM b\n", "ARG A=1\nFROM $A\n"])
+_SETTINGS = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+
+@settings(_SETTINGS, max_examples=20)
+@given(text=_TEXTS, head=_HEADS)
 @example(text="CMD " + "[" * 100_000, head="FROM a\n")
 @example(text="ENV A=" + "${A:-" * 5_000, head="FROM a\n")
 @example(text="EXPOSE " + "9" * 5_000, head="FROM a\n")
@@ -97,7 +102,15 @@ def test_only_a_user_error_comes_out(text: str, head: str) -> None:
         read(head + text)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@pytest.mark.thorough
+@settings(_SETTINGS, max_examples=3000)
+@given(text=_TEXTS, head=_HEADS)
+def test_only_a_user_error_comes_out_of_many(text: str, head: str) -> None:
+    with suppress(UserError):
+        read(head + text)
+
+
+@settings(_SETTINGS, max_examples=10)
 @given(
     values=st.dictionaries(
         st.from_regex(r"[A-Z]{1,4}", fullmatch=True),

@@ -60,7 +60,7 @@ def test_workdir_is_relative_to_the_one_before() -> None:
         ('CMD ["b"]\nFROM first\nENTRYPOINT ["a"]', ("a",), None),
         ('ENTRYPOINT ["a"]\nFROM first\nCMD ["b"]', ("a",), ("b",)),
         ('SHELL ["/bin/bash", "-lc"]\nCMD x', None, ("/bin/bash", "-lc", "x")),
-        ('SHELL ["/bin/bash", "-lc"]\nFROM first\nCMD x', None, ("/bin/sh", "-c", "x")),
+        ('SHELL ["/bin/bash", "-lc"]\nFROM first\nCMD x', None, ("/bin/bash", "-lc", "x")),
         ("ENTRYPOINT []", (), None),
     ],
 )
@@ -96,8 +96,9 @@ def test_packages_come_first_on_the_path_from_where_they_stand() -> None:
     assert (env["PATH"], env["VIRTUAL_ENV"]) == ("/x:/opt/venv/bin:/usr/bin", "/opt/venv")
 
 
-def test_where_env_says_that_pip_looks() -> None:
-    (step,) = read("ENV PIP_INDEX_URL=https://a/simple UV_EXTRA_INDEX_URL=https://b/simple\nRUN pip install x").steps
+def test_where_arg_and_env_say_that_pip_looks() -> None:
+    text = "ARG PIP_INDEX_URL\nENV UV_EXTRA_INDEX_URL=https://b/simple\nRUN pip install x"
+    (step,) = read(text, PIP_INDEX_URL="https://a/simple").steps
     assert getattr(step, "asked").options == (  # noqa: B009 - one kind of step
         "--index-url https://a/simple",
         "--extra-index-url https://b/simple",

@@ -44,7 +44,9 @@ def test_arguments_that_nobody_asks_for() -> None:
         ("FROM a\n", "b", "has no stage 'b'"),
         ("FROM a\nCOPY --from=0 x y\n", "", "there is no earlier stage of that number"),
         ("FROM a\nCOPY --from=$X x y\n", "", "Docker expands no variables there"),
-        ("FROM --platform=linux/mips a\n", "", "is not a platform"),
+        ("FROM --platform=linux/mips a\n", "", "Dockerfile:1: FROM: 'linux/mips' is not a platform"),
+        ("FROM a\nFROM python::3\n", "", "Dockerfile:2: FROM: "),
+        ("FROM a\nUSER 1\nCOPY --from=Big/Name x y\n", "", "Dockerfile:3: COPY: "),
     ],
 )
 def test_what_is_wrong(text: str, target: str, message: str) -> None:

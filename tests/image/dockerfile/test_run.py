@@ -29,6 +29,7 @@ def run(command: str, **variables: str) -> Asked:
         ("set -eux; pip install flask; rm -rf /root/.cache/pip ~/.cache", ("flask",), ()),
         ("PIP_NO_CACHE_DIR=1 pip install flask # the server", ("flask",), ()),
         ("--mount=type=cache,target=/root/.cache/pip pip install flask", ("flask",), ()),
+        ("uv pip install --python /opt/venv/bin/python --python=python3 flask", ("flask",), ()),
         ('["pip", "install", "flask"]', ("flask",), ()),
         ("pip install flask==$V $MORE", ("flask==3", "a", "b"), ()),
         ('pip install "flask==$V"', ("flask==3",), ()),
@@ -61,6 +62,8 @@ def test_packages(command: str, requirements: tuple[str, ...] | None, files: tup
         ("pip install git+https://github.com/a/b", "is not a released version", "flask==3.1.3"),
         ("pip install --target /x a", "--target of pip install", "--with buildah"),
         ("pip install --pre a", "--pre", "Name the one"),
+        ("uv pip install --python 3.12 a", "is another interpreter", "the base's"),
+        ("PIP_INDEX_URL=https://me:secret@x.org/simple pip install a", "has a user or a password", "pip config set"),
         ("pip install -r", "--requirement of pip install needs a value", ""),
         ("pip wheel -r a.txt", "pip wheel is not done here", ""),
         ("pip uninstall a", "pip uninstall is not done here", ""),
@@ -87,6 +90,22 @@ def test_where_pip_looks_and_would_put_it() -> None:
     assert found.options == ("--index-url https://a/simple", "--extra-index-url https://b/simple")
     assert (found.constraints, found.into) == (("c.txt",), ("~/.local",))
     assert run("pip install --prefix=/install flask").into == ("/install",)
+
+
+def test_what_variables_say_comes_before_what_the_command_says() -> None:
+    known = {"PIP_INDEX_URL": "https://a/s", "UV_INDEX": "n=https://b/s https://c/s", "PIP_NO_INDEX": "off"}
+    known |= {"PIP_CONSTRAINT": "/c.txt", "PIP_NO_CACHE_DIR": "1", "PIP_PRE": "1", "PIP_VERSION": "24", "PIPX": "1"}
+    found = run("PIP_FIND_LINKS=https://f/ PIP_INDEX_URL=https://d/s pip install -i https://e/s flask", **known)
+    assert found.options == (
+        "--index-url https://a/s",
+        "--extra-index-url https://b/s",
+        "--extra-index-url https://c/s",
+        "--find-links https://f/",
+        "--index-url https://d/s",
+        "--index-url https://e/s",
+    )
+    assert (found.constraints, found.notes) == (("/c.txt",), ("PIP_PRE is passed over",))
+    assert run("pip cache purge", **known).options == ()
 
 
 def test_a_pip_that_is_not_upgraded_is_told() -> None:

@@ -13,8 +13,8 @@ from shipway.image.layer import Compression, Entry, Layer
 from shipway.image.layers import body, user, venv
 from shipway.image.layers.write import write
 from shipway.packages.body import PACKAGE
-from tests.image.layers.made import Workshop, base, contents, image, odd, tar_of
-from tests.image.lock.made import DEBIAN, Place
+from tests.image.made_layers import Workshop, base, contents, image, odd, tar_of
+from tests.image.made_wheels import DEBIAN, Place
 
 pytestmark = [
     pytest.mark.realtool,

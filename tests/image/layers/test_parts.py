@@ -18,7 +18,7 @@ from shipway.models.lineage import Lineage
 from shipway.oci import Descriptor, Index, Layout
 from shipway.packages.body import PACKAGE, body_files
 from shipway.testing.clock import FakeClock
-from tests.image.layers.made import base
+from tests.image.made_layers import base
 
 PASSWD = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n"
 GROUP = "root:x:0:\nnogroup:x:65534:\n"

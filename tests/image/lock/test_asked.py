@@ -42,6 +42,7 @@ def test_a_requirement_is_taken_with_its_hashes(line: str, requirement: str, has
         ("git+https://x.org/mine.git", "is a place", "build a wheel|put the wheel"),
         ("mine @ git+https://x.org/mine.git@main", "is a repository", "put the wheel"),
         ("mine @ file:///lib/mine", "is a file of this machine", "find-links"),
+        ("mine @ https://x.org/${TOKEN}/mine.whl", "variable in its address", r"~/\.netrc"),
         ("mine @ https://me:pa55@x.org/mine.whl", "user name or a password", r"~/\.netrc"),
     ],
 )

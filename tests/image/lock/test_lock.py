@@ -16,7 +16,7 @@ from shipway.errors import UserError
 from shipway.image.lock import File, Lock, LockedBase, Package, Resolution, file_name
 from shipway.image.platform import Platform, Python, Target
 from shipway.oci import Digest
-from tests.image.lock.made import AMD64, ARM64, DEBIAN, DEBIAN_ARM
+from tests.image.made_wheels import AMD64, ARM64, DEBIAN, DEBIAN_ARM
 
 GOLDEN = Path(__file__).with_name("pylock.digits.toml")
 
@@ -123,7 +123,7 @@ def test_the_name_of_the_file_has_no_dot_inside() -> None:
 
 
 _ENTRY = '[[packages]]\nname = "{name}"\nversion = "{version}"\n{file}\n[tool.shipway]\nversion = 1\n'
-_WHEEL = 'wheels = [{ name = "a.whl", hashes = { sha256 = "' + "a" * 64 + '" } }]'
+_WHEEL = 'wheels = [{ name = "a-1.0-py3-none-any.whl", hashes = { sha256 = "' + "a" * 64 + '" } }]'
 _DAMAGED = [
     ("", "another program"),
     ("[[", "end of document"),
@@ -136,6 +136,28 @@ _DAMAGED = [
     (_ENTRY.format(name="a", version=r"1.0\n", file=_WHEEL), "not how a version"),
     (_ENTRY.format(name="a", version="1.0", file=_WHEEL.replace("aaaa", "AAAA")), "is no sha256"),
     (_ENTRY.format(name="a", version="1.0", file=_WHEEL.replace("hashes", "url = 'ftp://x/a', hashes")), "no address"),
+    *(
+        (_ENTRY.format(name="a", version="1.0", file=_WHEEL.replace("hashes", f"url = '{url}', hashes")), "no address")
+        for url in (
+            "https://evil.org/${TOKEN}/a.whl",
+            "https://me:pa55@x.org/a.whl",
+            "file://host",
+            "https://x.org/a b",
+        )
+    ),
+    (_ENTRY.format(name="a", version="1.0", file=_WHEEL.replace("a-1.0", "evil-1.0")), "no wheel of a 1.0"),
+    (_ENTRY.format(name="a", version="1.0", file=_WHEEL.replace("a-1.0", "a-1.1")), "no wheel of a 1.0"),
+    (
+        _ENTRY.format(name="a", version="1.0", file=_WHEEL.replace("a-1.0-py3-none-any.whl", "a.tar.gz")),
+        "wheel filename",
+    ),
+    (
+        _ENTRY.format(
+            name="a", version="1.0", file=_WHEEL.replace("wheels = [", "sdist = ")[:-1].replace("a-1", r"\t")
+        ),
+        "no name of a file",
+    ),
+    ("packages = " + "[" * 20_000, "recursion|nested|deep"),
     (_ENTRY.format(name="a", version="1.0", file=_WHEEL.replace("hashes", "size = -1, hashes")), "-1 is no size"),
     (_ENTRY.format(name="a", version="1.0", file="wheels = []"), "0 wheels"),
     (_ENTRY.format(name="a", version="1.0", file=""), "no 'wheels'"),
@@ -207,7 +229,15 @@ _NOW = Resolution(DEBIAN, _ASKED, _BASE, ())
             _ASKED,
             replace(DEBIAN, python=replace(DEBIAN.python, version="3.11.9", libc_version="2.41")),
             _BASE,
-            "the base had Python 3.11.2, glibc 2.36 and has Python 3.11.9, glibc 2.41",
+            "the base had Python 3.11.2 (/usr/bin/python3.11), glibc 2.36 and has Python 3.11.9 (/usr/bin/python3.11), "
+            "glibc 2.41",
+        ),
+        (
+            _ASKED,
+            replace(DEBIAN, python=replace(DEBIAN.python, executable="/tmp/python")),
+            _BASE,
+            "the base had Python 3.11.2 (/usr/bin/python3.11), glibc 2.36 and has Python 3.11.2 (/tmp/python), "
+            "glibc 2.36",
         ),
         (_ASKED, DEBIAN_ARM, _BASE, "it was made for linux/amd64, not for linux/arm64"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from shipway.errors import Refused
 from shipway.image.lock.tags import rank, uv_platform
 from shipway.image.platform import Target
-from tests.image.lock.made import ALPINE, DEBIAN, DEBIAN_ARM
+from tests.image.made_wheels import ALPINE, DEBIAN, DEBIAN_ARM
 
 
 def _libc(target: Target, version: str) -> Target:

@@ -7,7 +7,7 @@ import pytest
 from shipway.errors import Corrupt, DependencyFailed, EnvironmentFault, NotFound, Refused, ShipwayError, UserError
 from shipway.image.lock.resolution import File, Package
 from shipway.image.lock.words import missing_wheel, not_chosen, not_installed, replaced
-from tests.image.lock.made import DEBIAN, DEBIAN_ARM
+from tests.image.made_wheels import DEBIAN, DEBIAN_ARM
 
 _NONE = """error: No solution found when resolving dependencies
   cause: Because no-such-thing-xyz was not found in the package registry and you require no-such-thing-xyz, we can \

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from shipway.errors import Refused
 from shipway.image.papers import system
 from shipway.image.papers.system import SystemPackage
 from shipway.image.view import View
@@ -26,6 +29,13 @@ def test_distroless_keeps_a_file_for_each(workshop: Workshop) -> None:
 
 def test_nothing_is_known_of_what_has_no_dpkg(workshop: Workshop) -> None:
     assert system.read(View(workshop.layout, workshop.base({"bin/sh": b""}).layers)) == system.System()
+
+
+def test_a_database_that_is_too_large_is_not_read(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "_LARGEST", 100)
+    files = {f"var/lib/dpkg/status.d/{number}": b"Package: x\n" * 5 for number in range(2)}
+    with pytest.raises(Refused, match="has 110 bytes: at most 100"):
+        system.read(View(workshop.layout, workshop.base(files).layers))
 
 
 def test_rubbish_is_passed_over() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from shipway.building.images.opened import bare, fetched, find, reference_of
+from shipway.building.images.opened import fetched, find, reference_of
 from shipway.building.place import Place
 from shipway.errors import Corrupt
 from shipway.oci import Descriptor, Digest, Layout
@@ -68,4 +68,4 @@ def _roots(layout: Layout, image: Descriptor) -> Iterator[Descriptor]:
     except Corrupt:  # told when it was read itself
         subjects = (image,)
     for one in subjects:
-        yield from map(bare, layout.referrers(one.digest))
+        yield from (beside.bare() for beside in layout.referrers(one.digest))

@@ -55,7 +55,7 @@ def _told(
         "platforms": [part.platform for part in found],
         "size": sum(blobs.values()),
         "own": sum(size for blob, size in blobs.items() if keepers[blob] == 1),
-        "base": {"name": base, "digest": digest} if base else None,
+        "base": {"name": base, "digest": digest} if digest else None,
         "pushed": list(pushed(one)),
         "problem": problem,
     }

@@ -89,7 +89,7 @@ def find(layout: Layout, name: str) -> Descriptor:
         near = difflib.get_close_matches(name, there, n=1)
         hint = f"Did you mean {near[0]}?" if near else "See `shipway image ls`; `shipway build` makes one."
         raise NotFound(f"there is no image {name!r} here", next_step=hint)
-    return bare(found)
+    return found.bare()
 
 
 async def fetched(
@@ -107,7 +107,7 @@ async def fetched(
         for one in manifests(layout, image):
             if one.digest != image.digest:
                 await registry.pull(source.pinned(one.digest), layout, lease, referrers=True, wanted=wanted)
-    return bare(image)
+    return image.bare()
 
 
 def reference_of(name: str) -> Reference | None:
@@ -126,12 +126,7 @@ def _by_digest(layout: Layout, text: str) -> Descriptor:
     if not found:
         raise NotFound(f"there is no image {text} here", next_step="See `shipway image ls`.")
     [one] = found.values()
-    return bare(one)
-
-
-def bare(one: Descriptor) -> Descriptor:
-    """The descriptor without what an index says beside it."""
-    return Descriptor(one.media_type, one.digest, one.size)
+    return one.bare()
 
 
 def _here() -> str:

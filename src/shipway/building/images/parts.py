@@ -38,7 +38,7 @@ class Part:
 
     @property
     def base(self) -> tuple[str, str]:
-        """Name and digest of what it stands on; empty when it does not say."""
+        """Name and digest of what it stands on; empty when it does not say, the name for what was a file, too."""
         said = self.manifest.annotations
         return said.get(BASE_NAME, ""), said.get(BASE_DIGEST, "")
 
@@ -83,7 +83,7 @@ def _part(layout: Layout, one: Descriptor, name: str) -> Part | None:
         config = documents.read(layout.read_blob(manifest.config))
     except ValueError as error:
         raise UserError(f"the config of {name} cannot be read: {error}") from error
-    return Part(Descriptor(one.media_type, one.digest, one.size), _platform(config), manifest, config)
+    return Part(one.bare(), _platform(config), manifest, config)
 
 
 def _platform(said: Mapping[str, Any]) -> str:

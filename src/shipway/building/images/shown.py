@@ -41,7 +41,7 @@ def _part(image: Image, part: Part) -> Mapping[str, Any]:
         "platform": part.platform,
         "digest": part.descriptor.digest,
         "size": part.size,
-        "base": {"name": base, "digest": digest} if base else None,
+        "base": {"name": base, "digest": digest} if digest else None,
         "system": distribution,
         "config": runs(part),
         "layers": layers,

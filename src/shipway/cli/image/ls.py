@@ -18,7 +18,7 @@ _SHORT = len("sha256:") + 12
 
 
 @click.command()
-@click.option("--bases", is_flag=True, help="Also the bases that were pulled or made.")
+@click.option("--bases", is_flag=True, help="Also the bases that were made here.")
 @read_output
 def ls(bases: bool, output: str) -> None:
     """List images. SIZE is what travels, OWN what no other image here has too."""
@@ -38,7 +38,7 @@ def _table(listed: Sequence[Mapping[str, Any]], *, wide: bool) -> str:
             one["problem"] or ", ".join(one["platforms"]),
             "-" if one["problem"] else size(one["size"]),
             "-" if one["problem"] else size(one["own"]),
-            one["base"]["name"] if one["base"] else "-",
+            (one["base"] and one["base"]["name"]) or "-",
             ", ".join(one["pushed"]) or "-",
         )
         for one in listed

@@ -70,7 +70,7 @@ def _facts(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "platform", one["platform"]
     yield "manifest", one["digest"]
     if one["base"]:
-        yield "base", f"{one['base']['name']} {one['base']['digest']}"
+        yield "base", f"{one['base']['name']} {one['base']['digest']}".lstrip()
     if one["system"]:
         yield "system", one["system"]
     config = one["config"]

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from shipway.errors import Corrupt, NotFound, Refused, UserError
 from shipway.image.bases import stores
-from shipway.image.bases.choose import choose
+from shipway.image.bases.choose import LEVELS, choose
 from shipway.image.bases.stores import Archive, Store
 from shipway.image.platform import Platform
 from shipway.oci import Descriptor, Digest, Index, Layout, Lease, Manifest
@@ -28,7 +28,6 @@ _Document = TypeVar("_Document", list[Any], dict[str, Any])
 
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _TAR_TYPE = "application/vnd.oci.image.layer.v1.tar"
-_LEVELS = 4  # of indexes within indexes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,11 @@ class Bringing:
 def from_layout(store: Store, tag: str, platform: Platform, name: str, to: Bringing) -> Descriptor:
     """The image of that tag (or the only one) for the platform. Raises NotFound, Refused, Corrupt."""
     found = _tagged(stores.index(store), tag, name)
-    for _ in range(_LEVELS):
+    for _ in range(LEVELS):
         if found.media_type not in INDEX_TYPES:
             return _image(store, found, to)
         found = choose(_index(store, found), platform, name)
-    raise Refused(f"the base {name} has more than {_LEVELS} indexes within each other")
+    raise Refused(f"the base {name} has more than {LEVELS} indexes within each other")
 
 
 def from_docker(store: Archive, tag: str, name: str, to: Bringing) -> Descriptor:
@@ -161,12 +160,16 @@ def _not_saved(store: Store, why: str) -> Corrupt:
 
 
 def _saved(images: list[Any], tag: str, name: str) -> dict[str, Any]:
-    tags = [(one, str(each)) for one in images if isinstance(one, dict) for each in one.get("RepoTags") or ()]
+    tags = [(one, str(each)) for one in images if isinstance(one, dict) for each in _list(one.get("RepoTags"))]
     fitting = [one for one, each in tags if each == tag or each.rpartition(":")[2] == tag] if tag else images
     if len(fitting) == 1 and isinstance(fitting[0], dict):
         return fitting[0]
     there = f"{len(fitting)} images of the archive are meant"
     raise UserError(f"the base {name}: {there}", next_step=_there(each for _, each in tags))
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _compression(begins: bytes) -> str:

@@ -12,6 +12,8 @@ from shipway.errors import Refused
 from shipway.image.platform import Platform
 from shipway.oci import Descriptor, Index
 
+LEVELS = 4  # of indexes within indexes
+
 # Best first. What needs more than the least of an architecture (amd64/v3) does not run everywhere.
 _VARIANTS = {"amd64": ("", "v1"), "arm64": ("", "v8")}
 

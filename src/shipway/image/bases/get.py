@@ -12,9 +12,10 @@ from shipway.errors import Corrupt, Refused, RegistryUnreachable
 from shipway.image.bases import bring, debian, names, stores
 from shipway.image.bases import config as configs
 from shipway.image.bases.bring import Bringing
-from shipway.image.bases.choose import check, choose
+from shipway.image.bases.choose import LEVELS, check, choose
 from shipway.image.bases.facts import facts
 from shipway.image.bases.value import Base, Image
+from shipway.image.names import BASES
 from shipway.image.platform import Platform
 from shipway.oci import Descriptor, Digest, Index, Layout, Lease, Manifest
 from shipway.oci import document as documents
@@ -27,7 +28,6 @@ from shipway.transfer import Progress, Report, silent
 if TYPE_CHECKING:  # who reads a Base only needs no HTTP
     from shipway.oci.registry import Registry
 
-_LEVELS = 4  # of indexes within indexes
 _LARGEST_CONFIG = 8 << 20  # bytes
 
 
@@ -99,7 +99,7 @@ class Bases:
     ) -> Descriptor:
         at = reference if digest is None else reference.pinned(digest)
         async with self._registry() as registry:
-            for _ in range(_LEVELS):
+            for _ in range(LEVELS):
                 found, data = await registry.manifest(at)
                 if found.media_type not in INDEX_TYPES:
                     break
@@ -110,7 +110,7 @@ class Bases:
             return await registry.pull(reference.pinned(found.digest), to.layout, to.lease, to.report)
 
     async def _made(self, suite: str, platform: Platform, to: Bringing) -> Descriptor:
-        tag = f"base/debian-{suite}-{platform.architecture}"
+        tag = f"{BASES}debian-{suite}-{platform.architecture}"
         known = await to.in_thread(partial(self._tagged, tag))
         if known is not None:
             return known

@@ -16,7 +16,7 @@ from shipway.image.context import LeftOut
 from shipway.image.dockerfile.folder import FolderOrigin, patterns
 from shipway.image.dockerfile.laying import Laying
 from shipway.image.dockerfile.meaning import World, meaning, of_base
-from shipway.image.dockerfile.packages import in_environment, pip_variables
+from shipway.image.dockerfile.packages import in_environment, pip_variables, terms
 from shipway.image.dockerfile.plan import Stage, plan, root, unused
 from shipway.image.dockerfile.value import Dockerfile
 from shipway.image.layer import Compression
@@ -43,12 +43,16 @@ class Source:
     bytecode: bool = False
 
 
-class ImageSource(BaseSource, Protocol):
-    """Where bases come from, and images that need no Python."""
+class ImageSource(Protocol):
+    """Where images come from that need no Python."""
 
     async def image(self, name: str, platform: Platform, lease: Lease, report: Report) -> Image:
         """The image of that name, to take files out of it."""
         ...
+
+
+class Sources(BaseSource, ImageSource, Protocol):
+    """Where bases come from, and other images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Tools:
     """What it is built with. ``room`` must stay until the recipe is built: files of other images are copied there.
     ``pinned`` says which digest the lock has for the base; ``cache`` is HOME/cache/image."""
 
-    bases: ImageSource
+    bases: Sources
     layout: Layout
     lease: Lease
     report: Report
@@ -100,15 +104,17 @@ def _prepared(
     made = Laying(stages, images, views, worlds, folder, tools.room).target()
     assert isinstance(made.base, Base)  # the target's was asked for as one
     runs, replaced = in_environment(made.world, made.base.python, made.ground, made.asked)
-    steps = (Packages(made.asked.requirements, sees_base=not made.asked.isolated),) if made.installs else ()
+    lines, told = terms(made.asked)
+    packages = Packages(made.asked.requirements, sees_base=not made.asked.isolated, terms=lines)
+    steps = (packages,) if made.installs else ()
     notes = [note for world in worlds.values() for note in world.notes]
-    notes += [*made.notes, *folder.notes, *replaced, *_about_user(made.world)]
+    notes += [*made.notes, *told, *folder.notes, *replaced, *_about_user(made.world)]
     notes += [f"--build-arg {one}: no ARG asks for it" for one in unused(source.dockerfile, source.arguments)]
     return Prepared(
         Recipe(source.name, made.base.name, (*steps, *made.files), runs, source.compression, source.bytecode),
         tuple(dict.fromkeys(notes)),
         folder.left_out,
-        pip_variables(made.asked, tools.room),
+        pip_variables(lines, tools.room),
     )
 
 

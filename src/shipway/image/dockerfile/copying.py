@@ -10,18 +10,16 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shipway.image.dockerfile.ground import Found, Ground, Origin
-from shipway.image.dockerfile.matching import is_pattern, matcher
+from shipway.image.dockerfile.ground import Found, Ground, Origin, above
+from shipway.image.dockerfile.matching import is_pattern, matcher, start
 from shipway.image.dockerfile.meaning import Copy
 from shipway.image.dockerfile.value import wrong
-
-_SPECIAL = frozenset("*?[\\")
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where something goes, and what was found for it; None: a folder that is made. ``named``: a file that a source
-    names, and not one of a folder."""
+    """Where something goes, and what was found for it; None: a folder on the way that is made. ``named``: what a source
+    names, and not what is below it."""
 
     name: str
     found: Found | None
@@ -52,13 +50,13 @@ def placed(copy: Copy, origin: Origin, ground: Ground, *, may_lack: bool = False
             made[posixpath.join(into, name) if into_folder else into] = found
     made.pop("", None)
     for name in list(made):
-        for parent in _parents(name):
+        for parent in above(name):
             made.setdefault(parent, None)
     named = {found.path for _, found in matches}
     return tuple(
         Placed(name, found, found is not None and found.path in named)
         for name, found in sorted(made.items(), key=lambda one: one[0])
-        if found is not None or _lacks(copy, name, ground)
+        if _lacks(copy, name, found, ground) or found is not None
     )
 
 
@@ -79,11 +77,11 @@ def _matches(copy: Copy, source: str, origin: Origin, *, may_lack: bool) -> Iter
         pattern = matcher(path)
     except ValueError as error:
         raise wrong(copy.at, f"{source}: {error}") from error
-    fixed = posixpath.dirname(path[: next(index for index, one in enumerate(path) if one in _SPECIAL)])
-    start = origin.find(fixed)
+    fixed = start(path)
+    within = origin.find(fixed)
     # No match is no error: "COPY requirements.txt optional* ./" is how people name what may lack.
-    for one in sorted(origin.below(start.path), key=lambda one: one.path) if start else ():
-        written = posixpath.join(fixed, one.path[len(start.path) :].lstrip("/")) if start else one.path
+    for one in sorted(origin.below(within.path), key=lambda one: one.path) if within else ():
+        written = posixpath.join(fixed, one.path[len(within.path) :].lstrip("/")) if within else one.path
         if pattern.fullmatch(written) and (found := origin.find(one.path)) is not None:
             yield posixpath.basename(written), found
 
@@ -98,7 +96,8 @@ def _contents(copy: Copy, origin: Origin, folder: Found, into: str, ground: Grou
     there = ground.find(into)
     if there is not None and there.kind != "folder":
         raise wrong(copy.at, f"{folder.path or '.'} is a folder, and {copy.destination} is a {there.kind}")
-    made: dict[str, Found | None] = {into: None}
+    # As BuildKit: a folder that is there keeps its owner and mode, those below it get them from what is copied.
+    made: dict[str, Found | None] = {into: folder if there is None else None}
     cut = len(folder.path) + 1 if folder.path else 0
     real: dict[str, str] = {}  # a folder on the way may be a link in the image: /bin is usr/bin
     for one in origin.below(folder.path):
@@ -107,19 +106,18 @@ def _contents(copy: Copy, origin: Origin, folder: Found, into: str, ground: Grou
         if parent not in real:
             real[parent] = ground.resolve(parent)
         if one.kind == "folder":
-            made[ground.resolve(name)] = None
+            made[ground.resolve(name)] = one
         else:
             made[posixpath.join(real[parent], base)] = one
     return made
 
 
-def _lacks(copy: Copy, folder: str, ground: Ground) -> bool:
-    there = ground.find(folder)
-    if there is not None and there.kind != "folder":
-        raise wrong(copy.at, f"/{folder} must be a folder, and is a {there.kind} in the image")
+def _lacks(copy: Copy, name: str, found: Found | None, ground: Ground) -> bool:
+    """Whether nothing is there yet. Raises UserError for a folder where a file would be, and the other way round."""
+    there = ground.find(name)
+    folder = found is None or found.kind == "folder"
+    if there is not None and folder and there.kind != "folder":
+        raise wrong(copy.at, f"/{name} must be a folder, and is a {there.kind} in the image")
+    if there is not None and not folder and there.kind == "folder" and there.path == name:
+        raise wrong(copy.at, f"/{name} is a folder in the image, and {found.path if found else name} is none")
     return there is None
-
-
-def _parents(name: str) -> Iterator[str]:
-    while name := posixpath.dirname(name):
-        yield name

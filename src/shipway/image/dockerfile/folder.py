@@ -2,51 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from shipway.image.context import LeftOut, context
-from shipway.image.dockerfile.ground import Found
-from shipway.image.dockerfile.matching import is_pattern
+from shipway.image.dockerfile.ground import Found, above
+from shipway.image.dockerfile.matching import is_pattern, start
 from shipway.image.dockerfile.meaning import Copy, Install, Step
 
-_NOT_IN = "!pylock.*.toml"  # the lock says what is in the image, and would change it
+NOT_IN = "!pylock.*.toml"  # the lock says what is in the image, and would change it
 
 
 class FolderOrigin:
-    """Its files, as a place to copy from."""
+    """Its files and folders, as a place to copy from."""
 
     def __init__(
-        self, root: Path, files: dict[str, Found], notes: tuple[str, ...], left_out: tuple[LeftOut, ...]
+        self, files: dict[str, Found], folders: Iterable[str], notes: tuple[str, ...], left_out: tuple[LeftOut, ...]
     ) -> None:
         self.notes, self.left_out = notes, left_out
-        self._root, self._files = root, files
-        self._folders = {parent for name in files for parent in _above(name)}
+        self._files = files
+        self._folders = {"", *folders, *(parent for name in files for parent in above(name))}
 
     @classmethod
     def read(
         cls, root: Path, chosen: Sequence[str], allow: Sequence[str], dockerfile: str, scanned: Path
     ) -> FolderOrigin:
         """What the patterns choose. Raises as :func:`shipway.image.context.context`."""
-        if not chosen:
-            return cls(root, {}, (), ())
+        patterns = [one for one in chosen if not one.endswith("/**") or _has_files(root / one[:-3])]
+        if not patterns:
+            return cls({}, _folders(root, chosen, ()), (), ())
         name = posixpath.basename(dockerfile)
-        found = context(root, (*chosen, _NOT_IN), allow, dockerfile=name, scanned=scanned)
+        found = context(root, (*patterns, NOT_IN), allow, dockerfile=name, scanned=scanned)
         files = {one.name: Found(one.name, "file", one.executable, content=one.path) for one in found.files}
-        return cls(root, files, found.notes, found.left_out)
+        return cls(files, _folders(root, chosen, found.left_out), found.notes, found.left_out)
 
     def find(self, path: str) -> Found | None:
-        if path in self._files:
-            return self._files[path]
-        # A folder without files is there, too: Docker makes the destination all the same.
-        is_folder = not path or path in self._folders or (self._root / path).is_dir()
-        return Found(path, "folder") if is_folder else None
+        return self._files.get(path) or (Found(path, "folder") if path in self._folders else None)
 
     def below(self, folder: str) -> Iterator[Found]:
-        start = f"{folder}/" if folder else ""
-        yield from (one for name, one in self._files.items() if name.startswith(start))
-        yield from (Found(name, "folder") for name in self._folders if name.startswith(start))
+        within = f"{folder}/" if folder else ""
+        yield from (one for name, one in self._files.items() if name.startswith(within))
+        yield from (Found(name, "folder") for name in self._folders if name and name.startswith(within))
 
 
 def patterns(root: Path, steps: Sequence[Step]) -> tuple[str, ...]:
@@ -58,12 +56,9 @@ def patterns(root: Path, steps: Sequence[Step]) -> tuple[str, ...]:
 
 
 def _pattern(root: Path, name: str) -> Iterator[str]:
-    while is_pattern(name):
-        name = posixpath.dirname(name)
-        if not is_pattern(name):
-            yield f"{name}/**" if name else "**"
-            return
-    if not name:
+    if is_pattern(name):
+        yield f"{start(name)}/**".lstrip("/")
+    elif not name:
         yield "**"
     elif (root / name).is_dir():
         yield f"{name}/**"
@@ -71,6 +66,17 @@ def _pattern(root: Path, name: str) -> Iterator[str]:
         yield name
 
 
-def _above(name: str) -> Iterator[str]:
-    while name := posixpath.dirname(name):
-        yield name
+def _folders(root: Path, chosen: Sequence[str], left_out: Sequence[LeftOut]) -> Iterator[str]:
+    """Folders that the patterns choose; Docker copies also those without a file."""
+    out = {one.name for one in left_out}
+    for top in (one.removesuffix("**").rstrip("/") for one in chosen if one.endswith("**")):
+        if not out.isdisjoint((top, *above(top))):
+            continue
+        for folder, names, _ in os.walk(root / top):
+            within = Path(folder).relative_to(root)
+            names[:] = [name for name in names if (within / name).as_posix() not in out]
+            yield "" if within == Path() else within.as_posix()
+
+
+def _has_files(folder: Path) -> bool:
+    return any(files for _, _, files in os.walk(folder))

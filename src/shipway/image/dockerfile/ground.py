@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from shipway.errors import Refused
+from shipway.errors import NotFound, Refused
 from shipway.image.layer import Entry
 from shipway.image.view import View
 from shipway.oci.tar import Readable
@@ -25,6 +25,7 @@ class Found:
     executable: bool = False
     target: str = ""  # of a link, as it stands there
     content: Path | bytes | None = None
+    mode: int | None = None  # that --chmod gave it in an earlier stage
 
 
 class Origin(Protocol):
@@ -92,7 +93,9 @@ class Ground:
         """A file's content. Raises NotFound, and Refused when it has more bytes."""
         found = self.find(path)
         if found is None or found.content is None:
-            return (self._base or _nothing()).read(found.path if found else path.strip("/"), limit)
+            if self._base is None:
+                raise NotFound(f"there is no /{path}")
+            return self._base.read(found.path if found else path.strip("/"), limit)
         if isinstance(found.content, bytes):
             return found.content
         if found.content.stat().st_size > limit:
@@ -124,8 +127,10 @@ class Ground:
 
 
 def _found(entry: Entry) -> Found:
-    return Found(entry.name, entry.kind, entry.executable, entry.target, entry.content)
+    return Found(entry.name, entry.kind, entry.executable, entry.target, entry.content, entry.mode)
 
 
-def _nothing() -> View:
-    raise Refused("this stage has no base to read from")
+def above(name: str) -> Iterator[str]:
+    """The folders that a name lies in, but for the root."""
+    while name := posixpath.dirname(name):
+        yield name

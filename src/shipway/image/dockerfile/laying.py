@@ -89,7 +89,10 @@ class Laying:
         return replace(made, files=(*made.files, *_files(f"WORKDIR {world.workdir}", waiting)))
 
     def _workdir(self, step: Folder, ground: Ground) -> list[Entry]:
-        owner = owners.of_user(step.owner, lambda name: _text(ground, name))
+        try:
+            owner = owners.numbers(step.owner, lambda name: _text(ground, name))
+        except ValueError:  # only a container can say who that is; BuildKit takes root, too
+            owner = 0, 0
         name, entries = ground.resolve(step.path), []
         while name:
             found = ground.find(name)
@@ -103,8 +106,8 @@ class Laying:
 
     def _gathered(self, step: Install, ground: Ground) -> Asked:
         def text(path: str) -> str:
-            mounted = step.mounted.get(path)
-            found = ground.find(path) if mounted is None else self._folder.find(posixpath.normpath(mounted))
+            mounted = _mounted(step, path)
+            found = ground.find(path) if mounted is None else self._folder.find(mounted)
             if found is None or found.kind != "file":
                 name = posixpath.basename(path)
                 raise wrong(step.at, f"{path} is not in the image yet", f"COPY it before: COPY {name} {path}")
@@ -133,7 +136,7 @@ class Laying:
 
     def _copied(self, step: Copy, stage: Stage, ground: Ground) -> list[Entry]:
         try:
-            owner = owners.of_copy(step.owner, lambda name: _text(ground, name))
+            owner = owners.numbers(step.owner, lambda name: _text(ground, name))
         except ValueError as error:
             raise wrong(step.at, f"--chown={step.owner}: {error}") from error
         origin, may_lack = self._origin(step, stage)
@@ -169,10 +172,21 @@ class Laying:
         return taken
 
 
+def _mounted(step: Install, path: str) -> str | None:
+    """Which file of the build's folder stands at the path for this RUN only."""
+    for target, source in step.mounted.items():
+        if f"{path}/".startswith(f"{target.rstrip('/')}/"):
+            return posixpath.normpath(f"/{source}/{path[len(target) :]}").strip("/")
+    return None
+
+
 def _entry(one: Placed, owner: tuple[int, int], mode: int | None, taken: Mapping[str, Path]) -> Entry:
     found = one.found
     if found is None:
         return Entry(one.name, "folder", owner=owner)
+    mode = found.mode if mode is None else mode
+    if found.kind == "folder":
+        return Entry(one.name, "folder", owner=owner, mode=mode)
     if found.kind == "link":
         return Entry(one.name, "link", target=found.target, owner=owner)
     content = taken[found.path] if found.content is None else found.content
@@ -182,12 +196,18 @@ def _entry(one: Placed, owner: tuple[int, int], mode: int | None, taken: Mapping
 def _refuse_archives(step: Copy, found: Iterable[Placed]) -> None:
     for one in found:
         path = one.found.content if one.named and one.found else None
-        if isinstance(path, Path) and tarfile.is_tarfile(path):
+        if isinstance(path, Path) and (tarfile.is_tarfile(path) or _is_zstd(path)):
             name = one.found.path if one.found else one.name
             raise Refused(
                 wrong(step.at, f"{name} is an archive, which Docker would unpack").message,
                 next_step="Unpack it beside the Dockerfile and COPY the folder; COPY takes the archive as it is.",
             )
+
+
+def _is_zstd(path: Path) -> bool:
+    """Docker unpacks such an archive, too; tarfile of Python 3.11 does not know it."""
+    with path.open("rb") as file:
+        return file.read(4) == b"\x28\xb5\x2f\xfd"
 
 
 def _files(title: str, entries: Iterable[Entry]) -> tuple[Files, ...]:

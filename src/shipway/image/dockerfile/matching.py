@@ -5,6 +5,7 @@ Source: https://pkg.go.dev/path/filepath#Match
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 _SPECIAL = re.compile(r"[*?\[\\]")
@@ -13,6 +14,12 @@ _SPECIAL = re.compile(r"[*?\[\\]")
 def is_pattern(text: str) -> bool:
     """Whether it has a character with a meaning."""
     return _SPECIAL.search(text) is not None
+
+
+def start(pattern: str) -> str:
+    """The folder below which all matches lie; ``""`` is the root."""
+    found = _SPECIAL.search(pattern)
+    return posixpath.dirname(pattern[: found.start()] if found else pattern)
 
 
 def matcher(pattern: str) -> re.Pattern[str]:

@@ -15,13 +15,14 @@ from typing import TypeAlias
 
 from shipway.image.assemble import Runs
 from shipway.image.bases.config import environment
-from shipway.image.dockerfile.pip import VENV, Asked, NotPackages, source
+from shipway.image.dockerfile.pip import VENV, Asked, NotPackages
 from shipway.image.dockerfile.plan import Stage, declared, expanded
 from shipway.image.dockerfile.run import asks, mounts
 from shipway.image.dockerfile.value import Instruction, wrong
 from shipway.image.dockerfile.words import pairs
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where a base says nothing, as containers do
+_SHELL = ("/bin/sh", "-c")
 _OCTAL = re.compile(r"0?[0-7]{3,4}")
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?")
 
@@ -71,7 +72,7 @@ class World:
     arguments: Mapping[str, str] = field(default_factory=dict)
     workdir: str = "/"
     user: str = ""
-    shell_form: tuple[str, ...] = ("/bin/sh", "-c")
+    shell_form: tuple[str, ...] = _SHELL
     runs: Runs = field(default_factory=Runs)
     commanded: bool = False  # CMD stood in this stage
     steps: tuple[Step, ...] = ()
@@ -89,6 +90,7 @@ def of_base(config: Mapping[str, object]) -> World:
     notes = ("the base has ONBUILD instructions, which are not done",) if said.get("OnBuild") else ()
     return World(
         {"PATH": PATH, **environment(config)},
+        shell_form=tuple(str(one) for one in said.get("Shell") or _SHELL),
         workdir=str(said.get("WorkingDir") or "/"),
         user=str(said.get("User") or ""),
         notes=notes,
@@ -97,7 +99,7 @@ def of_base(config: Mapping[str, object]) -> World:
 
 def meaning(stage: Stage, below: World) -> World:
     """What holds at the stage's end, with its own steps and notes. Raises UserError with the line."""
-    world = replace(below, shell_form=("/bin/sh", "-c"), commanded=False, steps=(), notes=())
+    world = replace(below, commanded=False, steps=(), notes=())
     for at in stage.section.instructions:
         world = _DOES[at.keyword](_Reading(stage, world), at)
     return world
@@ -201,7 +203,7 @@ class _Reading:
 
     def run(self, at: Instruction) -> World:
         try:
-            asked = asks(at, self.world.variables) + _of_environment(self.world.environment)
+            asked = asks(at, self.world.variables)
         except NotPackages as error:
             raise wrong(at, f"{error}\n    {at}", error.advice) from error
         mounted = {
@@ -279,15 +281,3 @@ def _ports(at: Instruction, word: str) -> list[str]:
     if found is None or not 0 < (low := int(found[1])) <= (high := int(found[2] or found[1])) <= 65_535:
         raise wrong(at, f"{word!r} is no port", "Write 8080, 8080/udp or 8000-8005.")
     return [f"{port}/{found[3] or 'tcp'}" for port in range(low, high + 1)]
-
-
-def _of_environment(environment: Mapping[str, str]) -> Asked:
-    """Where pip and uv would look because ENV says so."""
-    options = {"INDEX_URL": "--index-url", "DEFAULT_INDEX": "--index-url", "EXTRA_INDEX_URL": "--extra-index-url"}
-    found = [
-        source(option, url)
-        for tool in ("PIP", "UV")
-        for name, option in options.items()
-        for url in environment.get(f"{tool}_{name}", "").split()
-    ]
-    return Asked(options=tuple(found))

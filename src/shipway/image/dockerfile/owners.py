@@ -11,24 +11,15 @@ _LARGEST = 2**32 - 2
 Files = Callable[[str], str]  # "etc/passwd" to its text; empty where there is none
 
 
-def of_copy(text: str, files: Files) -> tuple[int, int]:
-    """The numbers of ``USER[:GROUP]``; without a group that of the user's number. Raises ValueError for a name that
-    the image does not have."""
-    if not text:
-        return 0, 0
+def numbers(text: str, files: Files) -> tuple[int, int]:
+    """The numbers of ``USER[:GROUP]``, root's when it is empty; without a group that of the user in ``/etc/passwd``, or
+    of a number the same number, as BuildKit does. Raises ValueError for a name that the image does not have."""
     user, _, group = text.partition(":")
     uid = _number(user or "0", "etc/passwd", files)
-    return uid, _number(group, "etc/group", files) if group else uid
-
-
-def of_user(text: str, files: Files) -> tuple[int, int]:
-    """The numbers of a USER; of one that the image does not have, root's: only a container can say so."""
-    user, _, group = text.partition(":")
-    try:
-        uid = _number(user or "0", "etc/passwd", files)
-        return uid, _number(group, "etc/group", files) if group else _group_of(uid, files)
-    except ValueError:
-        return 0, 0
+    if group:
+        return uid, _number(group, "etc/group", files)
+    own = (row[3] for row in _rows(files("etc/passwd")) if row[0] == user)
+    return uid, uid if (user or "0").isdecimal() else _number(next(own), "etc/passwd", files)
 
 
 def _number(name: str, path: str, files: Files) -> int:
@@ -38,10 +29,6 @@ def _number(name: str, path: str, files: Files) -> int:
     if len(found) > 10 or not found.isdecimal() or int(found) > _LARGEST:
         raise ValueError(f"{found[:20]!r} is no number of a user or a group")
     return int(found)
-
-
-def _group_of(uid: int, files: Files) -> int:
-    return next((int(row[3]) for row in _rows(files("etc/passwd")) if row[2] == str(uid) and row[3].isdecimal()), 0)
 
 
 def _rows(text: str) -> list[list[str]]:

@@ -15,22 +15,44 @@ from shipway.image.dockerfile.meaning import World
 from shipway.image.dockerfile.pip import VENV, Asked
 from shipway.image.platform import Python
 
-_VARIABLES = {"--index-url": "PIP_INDEX_URL", "--extra-index-url": "PIP_EXTRA_INDEX_URL"}
-_VARIABLES |= {"--find-links": "PIP_FIND_LINKS", "--no-index": "PIP_NO_INDEX"}
+_LISTS = {"--extra-index-url": "PIP_EXTRA_INDEX_URL", "--find-links": "PIP_FIND_LINKS"}
 
 
-def pip_variables(asked: Asked, room: Path) -> Mapping[str, str]:
-    """The options of a Dockerfile's RUNs as pip's variables; constraints go into a file of ``room``."""
+def terms(asked: Asked) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What beside the requirements decides which packages are chosen, as lines for the lock; and notes.
+
+    Packages of all RUNs are chosen together: of several RUNs with indexes of their own, all are asked for all.
+    """
+    options = dict.fromkeys(asked.options)
+    indexes = [one for one in options if one.startswith("--index-url")]
+    main = "--index-url" if "--index-url" in indexes else next(iter(indexes), "")
+    found = [main] if main not in ("", "--index-url") else []
+    found += [one.replace("--index-url", "--extra-index-url", 1) for one in indexes if one != main]
+    found += [one for one in options if one not in indexes]
+    found += [f"--constraint {line}" for line in asked.constraints]
+    names = ", ".join(one.partition(" ")[2] or "pip's own" for one in indexes)
+    notes = (f"packages are chosen together for all RUNs, from all of their indexes: {names}",)
+    return tuple(dict.fromkeys(found)), notes if len(indexes) > 1 else ()
+
+
+def pip_variables(lines: Sequence[str], room: Path) -> Mapping[str, str]:
+    """Such lines as pip's variables; constraints go into a file of ``room``."""
     found: dict[str, str] = {}
-    for option in dict.fromkeys(asked.options):
-        name, _, value = option.partition(" ")
-        if (variable := _VARIABLES.get(name)) is None:
-            continue
-        several = variable in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS") and variable in found
-        found[variable] = f"{found[variable]} {value}" if several else value or "1"
-    if asked.constraints:
+    constraints: list[str] = []
+    for line in lines:
+        name, _, value = line.partition(" ")
+        match name:
+            case "--constraint":
+                constraints.append(value)
+            case "--index-url":
+                found["PIP_INDEX_URL"] = value
+            case "--no-index":
+                found["PIP_NO_INDEX"] = "1"
+            case _:
+                found[_LISTS[name]] = f"{found.get(_LISTS[name], '')} {value}".strip()
+    if constraints:
         file = room / "constraints.txt"
-        file.write_text("".join(f"{line}\n" for line in asked.constraints), "utf-8")
+        file.write_text("".join(f"{line}\n" for line in constraints), "utf-8")
         found["PIP_CONSTRAINT"] = str(file)
     return found
 
@@ -74,7 +96,7 @@ def in_environment(world: World, python: Python, ground: Ground, asked: Asked) -
     def command(words: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if not words:
             return words
-        if len(words) == 3 and words[1] == "-c":  # the shell form
+        if len(words) == 3 and words[1] == "-c" and words[0].endswith("sh"):  # the shell form
             first, space, rest = words[2].partition(" ")
             if first == "exec":
                 second, space, rest = rest.partition(" ")

@@ -6,7 +6,7 @@ Sources: https://pip.pypa.io/en/stable/cli/pip_install/, https://docs.astral.sh/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ class NotPackages(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What commands ask for; ``options`` are lines of a requirements file too (``--index-url URL``).
+    """What commands ask for; ``options`` say where pip looks (``--index-url URL``).
 
     ``into``: where pip would have put it, when not among the interpreter's own packages. ``isolated``: in an
     environment made by ``python -m venv``, which does not see the interpreter's own.
@@ -59,17 +59,23 @@ _IDLE = frozenset({
     "--require-hashes", "--require-virtualenv", "--system", "--upgrade", "--verbose", "--verify-hashes",
 })
 _IDLE_WITH_VALUE = frozenset({
-    "--cache-dir", "--default-timeout", "--exists-action", "--link-mode", "--log", "--progress-bar", "--python",
+    "--cache-dir", "--default-timeout", "--exists-action", "--link-mode", "--log", "--progress-bar",
     "--reinstall-package", "--refresh-package", "--retries", "--root-user-action", "--timeout", "--trusted-host",
     "--upgrade-package", "--upgrade-strategy", "--use-feature",
 })
 # fmt: on
-_WITH_VALUE = frozenset({"--requirement", "--constraint", "--prefix", "--editable", "--only-binary", "--target"})
+_WITH_VALUE = frozenset(
+    {"--requirement", "--constraint", "--prefix", "--editable", "--only-binary", "--python", "--target"}
+)
 _SHORT = {"-r": "--requirement", "-c": "--constraint", "-i": "--index-url", "-f": "--find-links", "-e": "--editable"}
 _SHORT |= {"-P": "--upgrade-package", "-p": "--python", "-t": "--target"}
 _ALIASES = {"--requirements": "--requirement", "--constraints": "--constraint", "--default-index": "--index-url"}
 _ALIASES |= {"--index": "--extra-index-url"}
 _SOURCES = frozenset({"--index-url", "--extra-index-url", "--find-links"})
+# What UV_* and PIP_* say beside options of a command, and that changes nothing either.
+_IDLE_SETTINGS = _IDLE | _IDLE_WITH_VALUE | {"--http-timeout", "--python-downloads", "--system-python", "--version"}
+_OFF = frozenset({"0", "false", "no", "off"})
+_INTERPRETER = re.compile(r"(.*/)?python(3(\.\d+)?)?|/opt/venv/?")
 _IDLE_COMMANDS = frozenset({"cache", "check", "debug", "freeze", "help", "inspect", "list", "show"})
 _ARCHIVE = re.compile(r"\.(whl|tar\.gz|tar\.bz2|zip)(\[.*\])?$")
 _DIRECT = re.compile(r"[\w.\[\],-]+\s*@\s*https?://")
@@ -148,15 +154,36 @@ def install(words: Sequence[str]) -> Asked:
             case "--editable":
                 raise NotPackages(f"-e {value} is built from its source, which no lock can name", _LOCAL)
             case _ if option in _SOURCES:
-                asked += Asked(options=(source(option, value),))
+                asked += Asked(options=(_source(option, value),))
             case "--no-index":
                 asked += Asked(options=(option,))
             case "--pre":
                 raise NotPackages("--pre lets any package be a pre-release", "Name the one: flask==4.0.0rc1.")
             case "--only-binary":
-                asked += Asked(options=(f"--only-binary {value}",))
+                asked += Asked(notes=("--only-binary: wheels are taken where there are some, as always here",))
+            case "--python":
+                if not _INTERPRETER.fullmatch(value):
+                    raise NotPackages(f"--python {value} is another interpreter", "Leave it out: the base's is taken.")
             case _:
                 raise NotPackages(f"{option} of pip install is not done here", "Leave it out, or --with buildah.")
+    return asked
+
+
+def of_variables(variables: Mapping[str, str]) -> Asked:
+    """What ``PIP_*`` and ``UV_*`` say: they are options of each command. Raises NotPackages."""
+    asked = Asked()
+    for name, value in sorted(variables.items()):
+        tool, _, rest = name.partition("_")
+        option = f"--{rest.lower().replace('_', '-')}"
+        option = _ALIASES.get(option, option)
+        if tool not in ("PIP", "UV") or not value.strip() or option in _IDLE_SETTINGS:
+            continue
+        if option in _SOURCES or option == "--constraint":
+            asked += install([word for one in value.replace(",", " ").split() for word in (option, one)])
+        elif option != "--no-index":
+            asked += Asked(notes=(f"{name} is passed over",))
+        elif value.lower() not in _OFF:
+            asked += Asked(options=(option,))
     return asked
 
 
@@ -198,8 +225,9 @@ def _requirement(word: str) -> Asked:
     return Asked(requirements=(word,))
 
 
-def source(option: str, url: str) -> str:
+def _source(option: str, url: str) -> str:
     """``--index-url URL`` as a line. Raises NotPackages for credentials: they would stand in the lock."""
+    url = re.sub(r"^[\w-]+=(?=https?://)", "", url)  # uv's indexes may have a name
     parts = urlsplit(url)
     if parts.password or parts.username:
         raise NotPackages(

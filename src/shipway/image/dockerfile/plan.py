@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from shipway.errors import Refused, UserError
+from shipway.image.bases import names
 from shipway.image.dockerfile.pip import NotPackages
 from shipway.image.dockerfile.run import asks
 from shipway.image.dockerfile.value import Dockerfile, Instruction, Section, wrong
@@ -116,20 +117,37 @@ def _stage(dockerfile: Dockerfile, number: int, arguments: Arguments, platform: 
     parent = earlier.get(image.lower(), image)
     if parent == "scratch":
         raise wrong(start, "scratch has no Python", "FROM an image with a Python, or build with --with buildah.")
-    origins: dict[str, int | str] = {}
+    _check(start, parent)
+    try:
+        chosen = Platform.parse(own) if own else platform
+    except UserError as error:
+        raise wrong(start, error.message, error.next_step) from error
+    origins = dict(_origins(section, number, earlier))
+    return Stage(number, section, parent, chosen, arguments, origins, dockerfile.escape)
+
+
+def _origins(section: Section, number: int, earlier: Mapping[str, int]) -> Iterator[tuple[str, int | str]]:
     for at in section.instructions:
         name = at.flag("from")
         if at.keyword != "COPY" or not name:
             continue
         if "$" in name:
             raise wrong(at, f"--from={name}: Docker expands no variables there", "Name a stage: FROM $IMAGE AS tools.")
-        origins[name] = earlier.get(name.lower(), name)
+        origin: int | str = earlier.get(name.lower(), name)
         if name.isdecimal() and name not in earlier:
             if int(name[:9]) >= number:
                 raise wrong(at, f"--from={name}: there is no earlier stage of that number")
-            origins[name] = int(name)
-    chosen = Platform.parse(own) if own else platform
-    return Stage(number, section, parent, chosen, arguments, origins, dockerfile.escape)
+            origin = int(name)
+        _check(at, origin)
+        yield name, origin
+
+
+def _check(at: Instruction, image: int | str) -> None:
+    """Raises UserError for what is no name of an image."""
+    try:
+        names.parse(str(image))
+    except UserError as error:
+        raise wrong(at, error.message, error.next_step) from error
 
 
 def _target(dockerfile: Dockerfile, target: str) -> int:

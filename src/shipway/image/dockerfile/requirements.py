@@ -9,9 +9,11 @@ import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from shipway.errors import UserError
 from shipway.image.dockerfile.meaning import Install
 from shipway.image.dockerfile.pip import Asked, NotPackages, install
 from shipway.image.dockerfile.value import wrong
+from shipway.image.lock.asked import parse
 
 _DEEPEST = 20  # files that include each other
 
@@ -24,13 +26,28 @@ class Reader:
     text: Callable[[str], str]
 
     def gathered(self) -> Asked:
-        """All that the RUN asks for, with nothing left in files. Raises UserError with the line of the RUN."""
+        """All that the RUN asks for, with nothing left in files, and its one ``--index-url``: the last, or without
+        address that of the machine. Raises UserError with the line of the RUN."""
         asked = replace(self.step.asked, files=(), constraints=())
+        for line in asked.requirements:
+            self._check(line)
         for name in self.step.asked.files:
             asked += self._file(self._path(name), ())
         for name in self.step.asked.constraints:
             asked += self._constraints(self._path(name))
+        indexes = [one for one in asked.options if one.startswith("--index-url")]
+        if asked.requirements and "--no-index" not in asked.options:
+            options = tuple(one for one in asked.options if one not in indexes)
+            return replace(asked, options=(indexes[-1] if indexes else "--index-url", *options))
         return asked
+
+    def _check(self, line: str, path: str = "") -> None:
+        """What the lock would refuse is told with the line of the RUN."""
+        try:
+            parse(line)
+        except UserError as error:
+            told = f"{path}: {error.message}" if path else error.message
+            raise wrong(self.step.at, told, error.next_step) from error
 
     def _path(self, name: str) -> str:
         if "://" in name:
@@ -43,6 +60,7 @@ class Reader:
         asked = Asked()
         for line in lines(self.text(path)):
             if not line.startswith("-"):
+                self._check(line, path)
                 asked += Asked(requirements=(line,))
                 continue
             try:
@@ -57,7 +75,10 @@ class Reader:
         return asked
 
     def _constraints(self, path: str) -> Asked:
-        return Asked(constraints=lines(self.text(posixpath.normpath(path))))
+        found = lines(self.text(posixpath.normpath(path)))
+        for line in found:
+            self._check(line, path)
+        return Asked(constraints=found)
 
 
 def lines(text: str) -> tuple[str, ...]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from shipway.image.dockerfile.pip import Asked, NotPackages, pip, uv, venv
+from shipway.image.dockerfile.pip import Asked, NotPackages, of_variables, pip, uv, venv
 from shipway.image.dockerfile.value import Instruction
 from shipway.image.dockerfile.words import expand
 
 _TOKEN = re.compile(r"""(?:[^\s;&|<>()'"`\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+|&&|\|\||[;&|<>()'"`\\]""", re.DOTALL)
 _OPERATORS = frozenset({"||", "&", "|", "<", ">", "(", ")", "`", "'", '"', "\\"})
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
-_OF_TOOLS = ("PIP_", "UV_", "PYTHON", "DEBIAN_FRONTEND=")
+_OF_TOOLS = ("PIP_", "UV_", "PYTHON", "DEBIAN_FRONTEND=")  # PATH=... would decide which pip runs
 _PIP = re.compile(r"pip(3(\.\d+)?)?")
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _CACHE = re.compile(r"(~|/root|\$HOME)/\.cache(/.*)?")
@@ -44,11 +44,12 @@ def asks(run: Instruction, variables: Mapping[str, str]) -> Asked:
     try:
         for words in [run.words] if run.words is not None else list(_commands(run.text, variables)):
             asked += _asks(list(words))
+        # Before those of the command, which win over them.
+        return of_variables(variables) + asked if asked.requirements or asked.files else asked
     except NotPackages:
         raise
     except ValueError as error:
         raise NotPackages(str(error)) from error
-    return asked
 
 
 def mounts(run: Instruction) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -84,13 +85,15 @@ def _commands(text: str, variables: Mapping[str, str]) -> Iterator[list[str]]:
 
 
 def _asks(words: list[str]) -> Asked:
+    said: dict[str, str] = {}
     while words and _ASSIGNMENT.match(words[0]) and words[0].startswith(_OF_TOOLS):
-        words = words[1:]
+        name, _, value = words.pop(0).partition("=")
+        said[name] = value
     if not words:
         return Asked()
     program, rest = words[0].rpartition("/")[2], words[1:]
     if (does := _doer(program, rest)) is not None:
-        return does()
+        return of_variables(said) + does()
     if _changes_nothing(program, rest):
         return Asked()
     advice = next((advice for names, advice in _ADVICE.items() if program in names.split()), "")

@@ -62,7 +62,7 @@ def _layers(layout: Layout, manifest: Manifest) -> Iterator[Layer]:
         raise Corrupt(f"the config {manifest.config.digest} of a model's image is damaged: {error!r}") from error
     for descriptor, diff_id in pairs:
         # Bare: what else was said of it is no part of an image of ours.
-        yield Layer(Descriptor(descriptor.media_type, descriptor.digest, descriptor.size), diff_id, "model")
+        yield Layer(descriptor.bare(), diff_id, "model")
 
 
 def _files(layout: Layout, layer: Descriptor, base: Base, cache: Path | None) -> Iterator[str]:

@@ -85,7 +85,7 @@ def _judge(url: str, shown: str) -> None:
         raise Refused(f"requirement {shown!r} is a file of this machine", next_step=_FILE_STEP)
     if "${" in url:
         raise Refused(
-            f"requirement {shown!r} has a variable in its address: uv would replace it, and its value stand in the lock",
+            f"requirement {shown!r} has a variable in its address: uv would put in its value, the lock too",
             next_step="write the address out; a user name and a password go into ~/.netrc, which uv reads",
         )
     if "@" in urlsplit(url).netloc:

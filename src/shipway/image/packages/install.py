@@ -33,6 +33,8 @@ from shipway.image.lock.tags import libc_of, rank
 from shipway.image.lock.words import not_installed, replaced
 from shipway.image.packages.uv import Ended, call, for_target, this_machine
 from shipway.image.platform import Target
+from shipway.oci import disk
+from shipway.oci.scratch import scratch
 from shipway.packages.pip_configuration import PipConfiguration
 from shipway.packages.pip_reader import PipReader
 
@@ -59,16 +61,17 @@ class Installer:
         for package in packages:
             if package.wheel is not None and rank(package.wheel.name, target) is None:
                 raise no_wheel(f"{package.name} {package.version}", target, package.wheel.name)
-        making = Path(tempfile.mkdtemp(dir=into.parent, prefix=".installing-"))
-        try:
-            if packages:
-                self._fill(packages, target, making)
-            for package in packages:
-                if package.wheel is None:
-                    self._check_built(package, target, making)
-            making.rename(into)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
+        with disk.faults(f"write to {into.parent}"):
+            making = Path(tempfile.mkdtemp(dir=into.parent, prefix=".installing-"))
+            try:
+                if packages:
+                    self._fill(packages, target, making)
+                for package in packages:
+                    if package.wheel is None:
+                        self._check_built(package, target, making)
+                making.rename(into)
+            finally:
+                shutil.rmtree(making, ignore_errors=True)
 
     def _fill(self, packages: Sequence[Package], target: Target, making: Path) -> None:
         configuration = self.pip.read()
@@ -89,8 +92,8 @@ class Installer:
     ) -> Ended:
         command = ["install", "--prefix", str(making), "--no-deps", "--require-hashes", *for_target(target)]
         command += ["--no-build"] if wheels else []
-        with tempfile.TemporaryDirectory(dir=self.scratch, prefix="install-") as folder:
-            pinned = Path(folder, "requirements.txt")
+        with scratch(self.scratch) as folder:
+            pinned = folder / "requirements.txt"
             pinned.write_text("".join(f"{line}\n" for line in lines), "utf-8")
             command += ["-r", str(pinned)]
             for _ in range(_TRIES):

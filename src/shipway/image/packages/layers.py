@@ -24,7 +24,7 @@ from shipway.image.packages import installed, wheels
 from shipway.image.packages.grouping import Group, grouped
 from shipway.image.packages.installed import Installed
 from shipway.image.platform import Target
-from shipway.oci import Layout
+from shipway.oci import Layout, disk
 from shipway.oci.leases import Lease
 from shipway.oci.scratch import scratch
 from shipway.transfer import Progress, Report
@@ -92,6 +92,7 @@ class Packages:
         if not groups:
             return {}
         with ExitStack() as stack:
+            stack.enter_context(disk.faults(f"write to {self._room}"))
             folder = stack.enter_context(scratch(self._room))
             packages = self._installed([one for group in groups for one in group.packages], making, folder)
             compressor = stack.enter_context(Compressor(workers()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,8 @@ from shipway.image.lock.writing import preferences
 from shipway.image.packages.sizes import with_sizes
 from shipway.image.packages.uv import Ended, call, for_target, this_machine
 from shipway.image.platform import Target
+from shipway.oci import disk
+from shipway.oci.scratch import scratch
 from shipway.packages.pip_configuration import PipConfiguration
 from shipway.packages.pip_reader import PipReader
 
@@ -45,12 +46,12 @@ class Resolver:
         if not lines:
             return ()
         configuration = self.pip.read()
-        with tempfile.TemporaryDirectory(dir=self.scratch, prefix="resolve-") as folder:
-            choice = _Choice(self, configuration, target, Path(folder))
+        with disk.faults(f"write to {self.scratch}"), scratch(self.scratch) as folder:
+            choice = _Choice(self, configuration, target, folder)
             text = choice.made([str(one.requirement) for one in lines], [one for one in pins if not one.direct])
         packages = kept(chosen(text, target), pins, target)
         check_hashes(lines, packages)
-        return with_sizes(packages, configuration)
+        return with_sizes(packages, configuration, self.inherited)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
@@ -16,19 +16,24 @@ from urllib.request import HTTPSHandler, OpenerDirector, ProxyHandler, Request, 
 
 from shipway.image.lock.chosen import sized
 from shipway.image.lock.resolution import Package
-from shipway.packages.pip_configuration import PipConfiguration
+from shipway.packages.pip_configuration import PipConfiguration, uv_environment
 
 _TIMEOUT = 10.0  # seconds for one file
 _AT_ONCE = 8
 
 
-def with_sizes(packages: Iterable[Package], configuration: PipConfiguration) -> tuple[Package, ...]:
-    """The packages, all with sizes, but for those of which no server says it."""
+def with_sizes(
+    packages: Iterable[Package], configuration: PipConfiguration, inherited: Mapping[str, str]
+) -> tuple[Package, ...]:
+    """The packages, all with sizes, but for those of which no server says it. ``inherited``: as uv has it."""
     all_ = tuple(packages)
     unknown = [one for one in all_ if not one.file.size]
     if not unknown:
         return all_
-    opener = _opener(configuration)
+    try:
+        opener = _opener(configuration, uv_environment(configuration, inherited).get("SSL_CERT_FILE"))
+    except OSError:  # no certificates there
+        return all_
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="size") as threads:
         asked = threads.map(lambda one: _size(one.file.url, configuration, opener), unknown)
         found = {package.name: size for package, size in zip(unknown, asked, strict=True)}
@@ -62,7 +67,7 @@ def _credentials(url: str, configuration: PipConfiguration) -> str:
     return ""
 
 
-def _opener(configuration: PipConfiguration) -> OpenerDirector:
+def _opener(configuration: PipConfiguration, certificates: str | None) -> OpenerDirector:
     proxies = {"http": configuration.proxy, "https": configuration.proxy} if configuration.proxy else None
-    context = ssl.create_default_context(cafile=configuration.cert)
+    context = ssl.create_default_context(cafile=certificates)
     return build_opener(ProxyHandler(proxies), HTTPSHandler(context=context))

@@ -43,6 +43,6 @@ def _attach(
         layers=(layer.annotated(annotations),),
         artifact_type=media_type,
         annotations=annotations,
-        subject=Descriptor(subject.media_type, subject.digest, subject.size),
+        subject=subject.bare(),
     )
     return layout.attach(manifest, lease=lease)

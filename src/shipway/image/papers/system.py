@@ -46,7 +46,10 @@ def read(view: View) -> System:
     Raises Corrupt, and Refused for a database of over 32 MB.
     """
     release = view.find(_RELEASE)  # mostly a link
-    texts = {stat.path: _text(stat, content) for stat, content in view.contents(_paths(view, release))}
+    files = [*_files(view, release)]
+    if (size := sum(one.size for one in files)) > _LARGEST:
+        raise Refused(f"the list of packages in the image has {size} bytes: at most {_LARGEST} are read")
+    texts = {stat.path: _text(content) for stat, content in view.contents(one.path for one in files)}
     said = _release(texts.pop(release.path, "")) if release is not None else {}
     found = sorted({one for text in texts.values() for one in packages(text)})
     return System(said.get("ID", "debian" if found else ""), said.get("VERSION_ID", ""), tuple(found))
@@ -70,17 +73,15 @@ def packages(status: str) -> Iterator[SystemPackage]:
             )
 
 
-def _paths(view: View, release: Stat | None) -> Iterator[str]:
+def _files(view: View, release: Stat | None) -> Iterator[Stat]:
     folder = view.find(_STATUS_D)
     below = view.walk(_STATUS_D) if folder is not None and folder.kind == "folder" else ()
     for one in (release, view.find(_STATUS), *below):
         if one is not None and one.kind == "file" and not one.path.endswith(_SUMS):
-            yield one.path
+            yield one
 
 
-def _text(stat: Stat, content: Readable) -> str:
-    if stat.size > _LARGEST:
-        raise Refused(f"{stat.path!r} in the image has {stat.size} bytes: at most {_LARGEST} are read")
+def _text(content: Readable) -> str:
     return b"".join(iter(lambda: content.read(CHUNK), b"")).decode(errors="replace")
 
 

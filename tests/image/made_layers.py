@@ -24,7 +24,7 @@ from shipway.oci import Descriptor, Digest, Layout
 from shipway.oci.manifest import MANIFEST_TYPE
 from shipway.oci.unpack import decompressed
 from shipway.transfer import silent
-from tests.image.lock.made import DEBIAN, Place
+from tests.image.made_wheels import DEBIAN, Place
 
 NOWHERE = Digest("sha256:" + "0" * 64)
 

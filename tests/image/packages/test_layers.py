@@ -23,10 +23,11 @@ from shipway.image.layers import compress, venv
 from shipway.image.layers.write import arranged, pieces
 from shipway.image.lock import File, Package
 from shipway.image.packages import wheels
+from shipway.image.packages.installed import Installed, read
 from shipway.image.platform import Platform, Python, Target
 from shipway.oci import Digest
-from tests.image.layers.made import Workshop, contents, odd, tar_of, wheel
-from tests.image.lock.made import DEBIAN, Place
+from tests.image.made_layers import Workshop, contents, odd, tar_of, wheel
+from tests.image.made_wheels import DEBIAN, Place
 
 SITE = "opt/venv/lib/python3.11/site-packages"
 TAR = Digest("sha256:a671dc2f36e8af222182d4a5e54b84403a3cb3ba2d45bf747d013cd2d7797513")
@@ -43,6 +44,20 @@ def large(one: Package) -> Package:
     """As if its wheel were: it gets a layer of its own."""
     assert one.wheel is not None
     return replace(one, wheel=replace(one.wheel, size=100 << 20))
+
+
+def unpacked(root: Path, files: Mapping[str, str], *recorded: str) -> Installed:
+    """The package ``evil`` as uv leaves it, with these files below the prefix, and more that its RECORD names."""
+    prefix = root / "prefix"
+    info = prefix / "lib/python3.11/site-packages/evil-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    for name, text in files.items():
+        (prefix / name).parent.mkdir(parents=True, exist_ok=True)
+        (prefix / name).write_text(text)
+    lines = (*(f"../../../{name}" for name in files), *recorded)
+    (info / "RECORD").write_text("".join(f"{one},,\n" for one in lines))
+    return read(prefix)["evil"]
 
 
 def record(found: Mapping[str, object], info: str) -> dict[str, tuple[str, str]]:
@@ -192,10 +207,23 @@ def test_an_entry_point_that_is_no_program_is_refused(place: Place, name: str, v
         wheels.program(EntryPoint(name, value, "console_scripts"), "evil")
 
 
-def test_a_file_in_the_place_of_the_environment_is_refused(place: Place, workshop: Workshop) -> None:
-    with pytest.raises(Refused, match=r"place of the environment's own /opt/venv/pyvenv\.cfg"):
-        workshop.layers(wheel(place, "evil", files={"evil-1.0.data/data/pyvenv.cfg": "evil"}))
-    assert not list(workshop.room.iterdir())
+@pytest.mark.parametrize("name, whose", [("pyvenv.cfg", r"pyvenv\.cfg"), ("bin/python/x", "bin/python")])
+def test_a_file_in_the_place_of_the_environment_is_refused(tmp_path: Path, name: str, whose: str) -> None:
+    found = unpacked(tmp_path, {name: "evil"})
+    with pytest.raises(Refused, match=rf"place of the environment's own /opt/venv/{whose}"):
+        list(wheels.entries_of(found, DEBIAN.python))
+
+
+def test_what_lies_in_lib64_lies_in_lib_as_everywhere_in_an_environment(tmp_path: Path) -> None:
+    found = unpacked(tmp_path, {"lib64/libfast.so": ""})
+    names = [one.name for one in wheels.entries_of(found, DEBIAN.python)]
+    assert "opt/venv/lib/libfast.so" in names
+
+
+@pytest.mark.parametrize("name", ["../../../../evil", "../../../../lib/../../evil", "/etc/cron.d/evil"])
+def test_a_record_that_leads_out_of_the_environment_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Refused, match="the package evil names a file outside of its environment"):
+        unpacked(tmp_path, {}, name)
 
 
 @pytest.mark.parametrize(

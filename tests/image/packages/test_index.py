@@ -17,14 +17,15 @@ from pathlib import Path
 import pytest
 
 from shipway.errors import Corrupt, DependencyFailed, NotFound
-from shipway.image.lock import Lock, LockedBase, Package, Resolution
+from shipway.image.lock import File, Lock, LockedBase, Package, Resolution
 from shipway.image.packages.install import Installer
 from shipway.image.packages.resolve import Resolver
+from shipway.image.packages.sizes import with_sizes
 from shipway.image.platform import Platform
 from shipway.oci import Digest
 from shipway.packages.pip_configuration import PipConfiguration
 from shipway.packages.pip_reader import PipReader
-from tests.image.lock.made import DEBIAN, DEBIAN_ARM, Place, wheel
+from tests.image.made_wheels import DEBIAN, DEBIAN_ARM, Place, wheel
 
 _BASE = LockedBase("debian:bookworm", Digest("sha256:" + "1" * 64))
 
@@ -107,6 +108,13 @@ def test_an_index_with_a_password_says_all_but_the_password(place: Place, tmp_pa
         with pytest.raises(NotFound, match="credentials") as caught:
             strange.resolver.resolve(["one"], DEBIAN)
         assert "wr0ng" not in str(caught.value)
+
+
+def test_without_certificates_or_file_a_size_is_unknown(tmp_path: Path) -> None:
+    """It decides which packages share a layer, and is no reason to fail."""
+    unknown = Package("one", "1.0", File("one-1.0-py3-none-any.whl", "a" * 64, url=(tmp_path / "gone").as_uri()))
+    for configuration in (PipConfiguration(), PipConfiguration(cert=str(tmp_path / "none.pem"))):
+        assert with_sizes([unknown], configuration, {}) == (unknown,)
 
 
 def test_an_index_that_is_gone_is_named(place: Place) -> None:

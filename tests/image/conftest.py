@@ -1,4 +1,4 @@
-"""Fixtures: a place of wheels, and a workshop."""
+"""Fixtures: a place of wheels, and a workshop that makes layers of them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.layers.made import Counting, Workshop
-from tests.image.lock.made import Place
+from tests.image.made_layers import Counting, Workshop
+from tests.image.made_wheels import Place
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 
 from shipway.errors import DependencyFailed, NotFound, Refused, UserError
 from shipway.image.lock import Package
-from tests.image.lock.made import ALPINE, DEBIAN, DEBIAN_ARM, Place, sdist, wheel
+from tests.image.made_wheels import ALPINE, DEBIAN, DEBIAN_ARM, Place, sdist, wheel
 
 _AMD, _ARM, _MUSL = (
     f"cp311-cp311-{one}" for one in ("manylinux_2_28_x86_64", "manylinux_2_28_aarch64", "musllinux_1_2_x86_64")

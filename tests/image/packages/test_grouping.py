@@ -34,7 +34,7 @@ def test_what_a_usual_image_has() -> None:
 
 
 @given(SETS, RUNTIMES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_each_package_is_in_one_layer_and_order_is_nothing(sizes: dict[str, int], runtime: frozenset[str]) -> None:
     found = groups(sizes, runtime)
     assert sorted(one.name for group in found for one in group.packages) == sorted(sizes)
@@ -44,7 +44,7 @@ def test_each_package_is_in_one_layer_and_order_is_nothing(sizes: dict[str, int]
 
 
 @given(SETS.filter(bool), RUNTIMES, st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_a_change_of_one_package_changes_one_layer(
     sizes: dict[str, int], runtime: frozenset[str], data: st.DataObject
 ) -> None:

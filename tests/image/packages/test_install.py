@@ -15,7 +15,7 @@ import pytest
 
 from shipway.errors import Corrupt, DependencyFailed, EnvironmentFault, NotFound, Refused
 from shipway.image.lock import Package
-from tests.image.lock.made import ALPINE, DEBIAN, DEBIAN_ARM, Place, file_at, sdist, wheel
+from tests.image.made_wheels import ALPINE, DEBIAN, DEBIAN_ARM, Place, file_at, sdist, wheel
 
 _AMD, _ARM = "cp311-cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_28_aarch64"
 
@@ -152,7 +152,7 @@ def test_a_killed_process_leaves_no_folder_that_looks_whole(place: Place, tmp_pa
     into.mkdir()
     half = _uv(tmp_path, f'mkdir "$4/lib"; touch {tmp_path}/half; exec sleep 60')
     code = (
-        "import sys; from pathlib import Path; from tests.image.lock.made import *\n"
+        "import sys; from pathlib import Path; from tests.image.made_wheels import *\n"
         f"place = Place(Path({str(place.folder)!r}), PipConfiguration(), {dict(place.environ)!r})\n"
         f"place = replace(place, uv=Path({str(half)!r}))\n"
         f"place.installer.install([Package('one', '1.0', file_at(Path({str(place.folder / package.file.name)!r})))],"
@@ -170,3 +170,4 @@ def test_a_killed_process_leaves_no_folder_that_looks_whole(place: Place, tmp_pa
     assert [one.name.startswith(".installing-") for one in into.iterdir()] == [True]
     place.installer.install([package], DEBIAN, into / "site")
     assert next((into / "site").rglob("one.py")).is_file()
+    assert [*place.scratch.iterdir()] == []

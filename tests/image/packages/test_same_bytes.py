@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from shipway.oci import Layout
-from tests.image.layers.building import build
+from tests.image.packages.building import build
 
 ROOT = Path(__file__).parents[3]
 PLAIN = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
@@ -25,7 +25,7 @@ def start(
     root: Path, uv_cache: Path, environ: Mapping[str, str], prefix: Sequence[str] = (), umask: int = 0o022
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*prefix, sys.executable, "-m", "tests.image.layers.building", str(root), str(uv_cache), "zstd"],
+        [*prefix, sys.executable, "-m", "tests.image.packages.building", str(root), str(uv_cache), "zstd"],
         env={**os.environ, **environ},
         cwd=ROOT,
         umask=umask,
@@ -41,7 +41,7 @@ def digests(process: subprocess.Popen[str]) -> list[str]:
     return said.split("\n")[:-1]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_in_other_places(tmp_path: Path, uv_cache: Path) -> None:
     """Another folder, umask, locale, time zone and hash seed; and times of files, which uv sets to now."""
     (tmp_path / "plain").mkdir()

@@ -1,6 +1,6 @@
 """A process that makes the layers of :func:`odd` and some more, and prints their digests: to be run in odd places.
 
-``python -m tests.image.layers.building ROOT UV_CACHE COMPRESSION``
+``python -m tests.image.packages.building ROOT UV_CACHE COMPRESSION``
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from shipway.image.layer import Compression
 from shipway.image.layers import compress
 from shipway.packages.pip_configuration import PipConfiguration
-from tests.image.layers.made import Counting, Workshop, odd, wheel
-from tests.image.lock.made import DEBIAN, Place
+from tests.image.made_layers import Counting, Workshop, odd, wheel
+from tests.image.made_wheels import DEBIAN, Place
 
 
 def build(root: Path, uv_cache: Path, compression: str) -> list[str]:
