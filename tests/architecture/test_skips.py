@@ -39,7 +39,7 @@ def run_pytest(folder: Path, **environment: str) -> str:
     ).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_skip_is_a_failure_only_where_tools_are_required(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(SKIPS)
     assert "2 skipped, 1 xfailed" in run_pytest(tmp_path)
@@ -48,14 +48,14 @@ def test_a_skip_is_a_failure_only_where_tools_are_required(tmp_path: Path) -> No
     assert "no skopeo on this machine" in strict
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_module_that_skips_itself_is_a_failure_too(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("import pytest\npytest.importorskip('no_such_package')")
     assert "1 skipped" in run_pytest(tmp_path)
     assert "1 error" in run_pytest(tmp_path, SHIPWAY_REQUIRE_TOOLS="1")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_process_left_behind_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "import subprocess\n"

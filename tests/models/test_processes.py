@@ -57,6 +57,7 @@ def test_two_processes_share_one_folder(root: Path, versions: Versions) -> None:
     assert "model.onnx" in left
 
 
+@pytest.mark.thorough
 def test_kill_9_between_any_two_lines_leaves_all_or_nothing(root: Path) -> None:
     done = subprocess.run([sys.executable, PACKER, root, "kill", "40"], capture_output=True, text=True, check=True)
     results = json.loads(done.stdout)

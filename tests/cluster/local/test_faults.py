@@ -337,6 +337,7 @@ def test_a_server_that_hangs_is_restarted(home: Place) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.thorough
 def test_a_replica_that_slept_with_its_supervisor_is_not_ended(home: Place) -> None:
     """A question was under way when the lid was closed, and its time is over when the lid opens."""
     strict = HttpProbe("/", period=0.1, timeout=2.0, failure_threshold=1)
