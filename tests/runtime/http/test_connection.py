@@ -97,8 +97,10 @@ def test_noise_is_refused_or_waited_for_and_never_an_error_of_ours(data: bytes, 
         (b"POST /predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n", 400, "not HTTP/1.1"),
         (b"POST /predict HTTP/1.1\r\nhost : x\r\n\r\n", 400, "not HTTP/1.1"),
         (b"GET /v2 HTTP/1.1\r\nx: a\r\n b\r\n\r\n", 400, "not HTTP/1.1"),
+        (b"CONNECT elsewhere:443 HTTP/1.1\r\nhost: x\r\n\r\n", 400, "elsewhere:443"),
+        (LIVE + b"nonsense\r\n\r\n", 200, "live"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_what_cannot_be_read_is_refused_and_its_connection_ends(data: bytes, status: int, words: str) -> None:
     async def steps(sums: Face) -> None:

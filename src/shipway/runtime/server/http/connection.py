@@ -8,6 +8,8 @@ come, and what becomes of a connection. It was granian before: its threads and o
 from __future__ import annotations
 
 import asyncio
+import sys
+import traceback
 from collections import deque
 from collections.abc import Coroutine
 from time import monotonic
@@ -124,7 +126,7 @@ class Connection:
         except httptools.HttpParserUpgrade as upgrade:
             self._decline(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
-            self._refuse(error.__context__ if isinstance(error.__context__, HttpError) else _unreadable(error))
+            self._refuse(_ours(error.__context__))
         except httptools.HttpParserError as error:
             self._refuse(_unreadable(error))
 
@@ -255,7 +257,7 @@ class Connection:
         """The server ends: close when the request under way is answered; a body may come for a moment more."""
         if self._partial is not None:
             self.until = min(self.until, monotonic() + LAST_BYTES)
-        elif self._answering is None:
+        elif self._answering is None and not self._waiting:
             self._broken = True
             self._transport.close()
 
@@ -330,8 +332,8 @@ class Connection:
             return
         self._broken = True
         request, self._partial = self._partial, None
-        if self._answering is not None:
-            return  # the answer under way is the last
+        if self._answering is not None or self._waiting:
+            return  # the next answer is the last
         reply = error.reply() if request is None else self._shared.app.refuse(request, error)
         self._write(reply, (*reply.headers, ("connection", "close")))
         # Read on and forget it: to close now would reset the connection of a client that still sends, and take the
@@ -352,10 +354,21 @@ class Connection:
 
 def _path(target: bytes) -> str:
     """The path that is asked for, without query, percent-decoded; bytes that are no UTF-8 become U+FFFD."""
-    if not target.startswith(b"/"):
-        target = httptools.parse_url(target).path or b"/" if target != b"*" else target
+    if not target.startswith(b"/") and target != b"*":
+        try:
+            target = httptools.parse_url(target).path or b"/"
+        except httptools.HttpParserInvalidURLError:
+            raise HttpError(400, f"{target[:200]!r} is not what HTTP can ask for") from None
     path = target.partition(b"?")[0]
     return (unquote_to_bytes(path) if b"%" in path else path).decode(errors="replace")
+
+
+def _ours(error: BaseException | None) -> HttpError:
+    """What a callback of the parser raised: a refusal, or a bug of ours, whose request still gets an answer."""
+    if isinstance(error, HttpError):
+        return error
+    traceback.print_exception(error, file=sys.stderr)
+    return HttpError(500, f"the server failed: {type(error).__name__}")
 
 
 def _long_head() -> HttpError:
