@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -108,12 +107,10 @@ def test_a_licence_that_is_a_text_is_its_first_line() -> None:
 @pytest.mark.extras
 @pytest.mark.slow
 def test_the_official_schema_takes_it_and_cyclonedx_reads_it() -> None:
-    from cyclonedx.model.bom import Bom
-    from cyclonedx.schema import SchemaVersion
-    from cyclonedx.validation.json import JsonStrictValidator
-
+    models, schema = pytest.importorskip("cyclonedx.model.bom"), pytest.importorskip("cyclonedx.schema")
+    validation = pytest.importorskip("cyclonedx.validation.json")
     data = whole()
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(data.decode()) is None
-    bom: Any = Bom.from_json(json.loads(data))  # type: ignore[attr-defined]
+    assert validation.JsonStrictValidator(schema.SchemaVersion.V1_6).validate_str(data.decode()) is None
+    bom = models.Bom.from_json(json.loads(data))
     assert {one.name for one in bom.components} >= {"Flask", "Werkzeug", "libc6", "shipway"}
     assert {str(one.purl) for one in bom.components} == {one["purl"] for one in json.loads(data)["components"]}
