@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection, Set
 from pathlib import Path
 
 import pytest
 
-from shipway.oci import Descriptor, Layout, Manifest
+from shipway.errors import Corrupt
+from shipway.oci import Descriptor, Digest, Index, Layout, Manifest
 from shipway.oci.sweep import Marks, sweep
 
 # Each version is of three of nine contents, so that writers meet blobs of others, alive and unreachable.
@@ -110,6 +112,29 @@ def test_killed_at_any_line_nothing_is_wrong(tmp_path: Path) -> None:
         whole(again)
     sweep(layout, Marks(layout.blobs))
     whole(layout)
+
+
+def test_what_another_collection_took_after_the_look_at_the_index_is_no_damage(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    gone, stays = (layout.put_manifest(Manifest(layout.put_blob(one), (layout.put_blob(one),))) for one in (b"a", b"b"))
+    layout.tag(gone, "gone")
+    layout.tag(stays, "stays")
+
+    class Late(Marks):
+        looks = 0
+
+        def reachable(self, index: Index, held: Collection[Digest] = ()) -> Set[Digest]:
+            self.looks += 1
+            if self.looks == 1:
+                layout.untag("gone")
+                sweep(layout, Marks(layout.blobs))
+            return super().reachable(index, held)
+
+    assert sweep(layout, Late(layout.blobs)).blobs == {}
+    assert layout.has_blob(stays) and not layout.has_blob(gone)
+    layout.blobs.remove(stays.digest)
+    with pytest.raises(Corrupt, match="missing"):
+        sweep(layout, Marks(layout.blobs))
 
 
 def test_a_blob_that_is_found_there_stays_until_it_is_tagged(tmp_path: Path) -> None:

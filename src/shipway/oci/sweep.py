@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from shipway.errors import Corrupt
@@ -118,11 +118,14 @@ def garbage(layout: Layout, marks: Marks, index: Index | None = None) -> Garbage
 
     Raises Corrupt when a manifest is damaged.
     """
-    index, held = index or layout.index(), layout.leases.held()
-    reachable = marks.reachable(index, held)
+    held: Collection[Digest] = layout.leases.held()
+    if index is None:
+        index, held, reachable = _looked(layout, marks, lambda _: layout.leases.held())
+    else:
+        reachable = marks.reachable(index, held)
     return Garbage(
         blobs={digest: size for digest, size in layout.blobs.all() if digest not in reachable},
-        partials=fetching.sweep(layout.partials, held.keys(), dry=True),
+        partials=fetching.sweep(layout.partials, held, dry=True),
         lists=_dangling(index, reachable),
     )
 
@@ -134,8 +137,8 @@ def sweep(layout: Layout, marks: Marks) -> Garbage:
     """
     lists = _drop_lists(layout, marks)
     # Before anybody has to wait: the long look, and the list. What becomes garbage from here on is the next run's.
-    seen = (index := layout.index()), _held(layout, index)
-    reachable = marks.reachable(*seen)
+    index, held, reachable = _looked(layout, marks, lambda index: _held(layout, index))
+    seen = (index, held)
     candidates = sorted((digest, size) for digest, size in layout.blobs.all() if digest not in reachable)
     blobs: dict[Digest, int] = {}
     for start in range(0, len(candidates), _AT_ONCE):
@@ -153,6 +156,24 @@ def sweep(layout: Layout, marks: Marks) -> Garbage:
     return Garbage(blobs, fetching.sweep(layout.partials, layout.leases.held().keys()), lists)
 
 
+def _looked(
+    layout: Layout, marks: Marks, holding: Callable[[Index], Collection[Digest]]
+) -> tuple[Index, Collection[Digest], Set[Digest]]:
+    """The index, what counts beside it, and all that both lead to, while nobody is kept from changing them.
+
+    Another process may take a tag away and collect between our look at the index and at the blobs: what is missing by
+    an index that is the old one by now is no damage, and is looked for again.
+    """
+    while True:
+        index = layout.index()
+        held = holding(index)
+        try:
+            return index, held, marks.reachable(index, held)
+        except Corrupt:
+            if layout.index() == index:
+                raise
+
+
 def _held(layout: Layout, index: Index) -> Set[Digest]:
     """What counts beside the tags: also each list of referrers that came since the others were dropped."""
     return {*layout.leases.held(), *(entry.digest for _, _, entry in referrers.listed(index))}
@@ -161,7 +182,8 @@ def _held(layout: Layout, index: Index) -> Set[Digest]:
 def _drop_lists(layout: Layout, marks: Marks) -> tuple[str, ...]:
     # Written before any blob goes: killed in between, no tag is left without its blob. Looked at before, unlocked:
     # what every blob names is known then, and writers wait for some milliseconds only.
-    if not _dangling(index := layout.index(), marks.reachable(index, layout.leases.held())):
+    index, _, reachable = _looked(layout, marks, lambda _: layout.leases.held())
+    if not _dangling(index, reachable):
         return ()
     with layout.edit() as edit, layout.leases.standing_still():
         gone = _dangling(edit.index, marks.reachable(edit.index, layout.leases.held()))
