@@ -21,7 +21,7 @@ from shipway.testing.registry.faults import Dropped, ExpiredToken, Fault
 from shipway.testing.registry.log import Entry, Log, Requests
 from shipway.testing.registry.quirks import PLAIN, Quirks
 from shipway.testing.registry.serving import LOOPBACK, Serving
-from shipway.testing.registry.traps import PATIENCE, Trap
+from shipway.testing.registry.traps import PATIENCE, Trap, Turn
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
@@ -62,7 +62,8 @@ class FakeRegistry:
     # -- faults
 
     def fail(self, fault: Fault, *, method: str = "*", path: str = "*", times: int | None = None) -> Trap:
-        """Let the next ``times`` requests fail (None: all until ``lift``) whose method and path are these.
+        """Let the next ``times`` requests fail (None: all until ``lift``) whose method and path are these; one that
+        meets the fault unharmed, for its body is too short, does not count.
 
         ``*`` is any text, ``/`` too: ``*/blobs/*``. A request meets the first fault that is set for it.
         """
@@ -160,36 +161,39 @@ class FakeRegistry:
     async def _respond(self, request: web.BaseRequest, rules: Callable[[Asked], Any]) -> web.StreamResponse:
         entry = Entry(request.method, request.path, request.query_string, request.headers)
         self._log.add(entry)
-        trap = next((one for one in list(self._traps) if one.take(request.method, request.path)), None)
+        turns = (one.take(request.method, request.path) for one in list(self._traps))
+        turn = next((one for one in turns if one is not None), None)
         try:
-            answer = await self._answer(request, rules, trap, entry)
-            return await self._send(request, answer, trap, entry)
+            answer = await self._answer(request, rules, turn, entry)
+            return await self._send(request, answer, turn, entry)
         except (Dropped, ConnectionError):
             if request.transport is not None:
                 request.transport.close()
             return web.Response()  # for nobody: the connection is closed
         finally:
+            if turn is not None:
+                turn.over()
             self._log.changed()
 
     async def _answer(
-        self, request: web.BaseRequest, rules: Callable[[Asked], Any], trap: Trap | None, entry: Entry
+        self, request: web.BaseRequest, rules: Callable[[Asked], Any], turn: Turn | None, entry: Entry
     ) -> Answer:
-        body = self._received(_flowing(request.content.iter_any(), trap, "request"), entry)
+        body = self._received(_flowing(request.content.iter_any(), turn, "request"), entry)
         query = {name: request.query.getall(name) for name in request.query}
         asked = Asked(request.method, request.path, query, request.headers, body)
-        if trap is None:
+        if turn is None:
             found: Answer = await rules(asked)
             return found
-        if isinstance(trap.fault, ExpiredToken):
-            trap.strike()
+        if isinstance(turn.fault, ExpiredToken):
+            turn.strike()
             return self._distribution.refuse(asked)
-        if instead := trap.fault.instead():
-            trap.strike()
+        if instead := turn.fault.instead():
+            turn.strike()
             return instead
         found = await rules(asked)
-        changed = trap.fault.change(found)
+        changed = turn.fault.change(found)
         if changed is not found:
-            trap.strike()
+            turn.strike()
         return changed
 
     async def _received(self, body: AsyncIterator[bytes], entry: Entry) -> AsyncIterator[bytes]:
@@ -199,10 +203,10 @@ class FakeRegistry:
             self._log.changed()
 
     async def _send(
-        self, request: web.BaseRequest, answer: Answer, trap: Trap | None, entry: Entry
+        self, request: web.BaseRequest, answer: Answer, turn: Turn | None, entry: Entry
     ) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
-        body = _flowing(_each(() if request.method == "HEAD" else answer.body), trap, "answer")
+        body = _flowing(_each(() if request.method == "HEAD" else answer.body), turn, "answer")
         # Before the head: a fault that lets no byte through keeps the head too.
         chunk = await anext(body, b"")
         response.content_length = answer.length
@@ -229,10 +233,10 @@ class FakeRegistry:
             self._serving.loop.call_soon_threadsafe(function)
 
 
-def _flowing(body: AsyncIterator[bytes], trap: Trap | None, side: str) -> AsyncIterator[bytes]:
-    if trap is None or trap.fault.side != side:
+def _flowing(body: AsyncIterator[bytes], turn: Turn | None, side: str) -> AsyncIterator[bytes]:
+    if turn is None or turn.fault.side != side:
         return body
-    return trap.fault.flow(body, trap.seen_by_flow())
+    return turn.fault.flow(body, turn.seen_by_flow())
 
 
 async def _each(body: Iterable[bytes]) -> AsyncIterator[bytes]:
