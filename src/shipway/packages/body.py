@@ -44,7 +44,7 @@ def make_body(bodies: Path, package: Path = PACKAGE) -> Path:
 
 def body_files(package: Path = PACKAGE) -> tuple[str, ...]:
     """The names of the body's files below the package's folder, sorted."""
-    return tuple(name for name in package_files(package) if name == "__init__.py" or name.startswith("runtime/"))
+    return ("__init__.py", *(f"runtime/{name}" for name in package_files(package / "runtime")))
 
 
 def package_files(package: Path = PACKAGE) -> tuple[str, ...]:
