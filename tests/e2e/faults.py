@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -156,10 +156,15 @@ def kill(process: int | Process, number: int = signal.SIGKILL) -> float:
 
 
 def the(home: Home, role: str) -> Process:
-    """The one process of that role. A child that it has forked looks like itself until it runs its own program."""
-    found = {one.pid: one for one in home.processes(role)}
-    first = [one for one in found.values() if _parent(one.pid) not in found]
-    assert len(first) == 1, f"{role}: {first}"
+    """The one process of that role."""
+    return _one(role, home.processes(role))
+
+
+def _one(what: str, found: Iterable[Process]) -> Process:
+    """Without its children: one that it has just forked looks like itself until it runs its own program."""
+    by_pid = {one.pid: one for one in found}
+    first = [one for one in by_pid.values() if _parent(one.pid) not in by_pid]
+    assert len(first) == 1, f"{what}: {first}"
     return first[0]
 
 
@@ -218,9 +223,7 @@ def replica_pids(home: Home, name: str) -> list[int]:
 def supervisor_of(home: Home, name: str) -> Process:
     """The supervisor of that workload."""
     ending = f"/workloads/{name}"
-    found = [one for one in home.processes("supervisor") if one.command.endswith(ending)]
-    assert len(found) == 1, f"{name}: {found}"
-    return found[0]
+    return _one(name, [one for one in home.processes("supervisor") if one.command.endswith(ending)])
 
 
 def whole(home: Home, service: str, replicas: int = 2) -> str:
