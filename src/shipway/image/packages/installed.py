@@ -100,7 +100,7 @@ def contested(packages: Mapping[str, Installed]) -> frozenset[str]:
 def _installed(prefix: Path, site: str, info: str) -> Installed:
     distribution = Distribution.at(on_disk(prefix, f"{site}/{info}"))
     text = distribution.read_text("RECORD")
-    name = distribution.metadata["Name"]
+    name = next(iter(distribution.metadata.get_all("Name") or ()), "")
     if text is None or not name:
         raise DependencyFailed(f"{info} has no RECORD or no name: it is no package that uv has installed")
     programs = {f"bin/{one.name}" for one in distribution.entry_points if one.group in _SCRIPTS}

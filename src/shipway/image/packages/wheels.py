@@ -94,7 +94,7 @@ def licence(metadata: Message) -> str:
 
     Source: PyPA, "Core metadata specifications", License-Expression, License, Classifier.
     """
-    expression, written = metadata["License-Expression"] or "", metadata["License"] or ""
+    expression, written = metadata.get("License-Expression") or "", metadata.get("License") or ""
     first = next((line.strip() for line in written.splitlines() if line.strip()), "")
     if expression.strip() not in _UNKNOWN:
         return str(expression).strip()
