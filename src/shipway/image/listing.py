@@ -105,9 +105,5 @@ def _keep(path: Path, listed: tuple[Listed, ...]) -> None:
 
 def keep(path: Path, text: str) -> None:
     """Write a file of a cache, its owner's only, in one step; a disk that is full costs only the next look."""
-    temporaries = path.parent / "tmp"
     with suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporaries.mkdir(mode=0o700, exist_ok=True)
-        disk.sweep(temporaries)
-        disk.write(path, text.encode(), temporaries=temporaries)
+        disk.keep(path, text.encode())

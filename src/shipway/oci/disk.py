@@ -93,6 +93,15 @@ def write(target: Path, data: bytes, *, temporaries: Path) -> None:
         publish(path, file, target)
 
 
+def keep(path: Path, data: bytes) -> None:
+    """Replace a file of a cache in one step; its folder is made for its owner only, with ``tmp`` for what is begun."""
+    temporaries = path.parent / "tmp"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporaries.mkdir(mode=0o700, exist_ok=True)
+    sweep(temporaries)
+    write(path, data, temporaries=temporaries)
+
+
 def sweep(folder: Path) -> None:
     """Remove the temporary files of processes that were killed; those of living ones are locked."""
     for path in folder.iterdir():

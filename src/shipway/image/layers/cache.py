@@ -17,8 +17,6 @@ from shipway.oci import Descriptor, Digest, Layout, disk
 from shipway.oci.document import NOT_READABLE
 from shipway.oci.leases import Lease
 
-_TEMPORARIES = "tmp"
-
 
 class LayerCache:
     """What is known of layers by key. Safe for threads and processes."""
@@ -39,11 +37,8 @@ class LayerCache:
 
     def put(self, key: str, layer: Layer) -> None:
         """Remember the layer. Raises EnvironmentFault when the disk is full."""
-        temporaries = self._folder / _TEMPORARIES
         with disk.faults(f"write to {self._folder}"):
-            temporaries.mkdir(mode=0o700, parents=True, exist_ok=True)
-            disk.sweep(temporaries)
-            disk.write(self._path(key), json.dumps(_document(layer)).encode(), temporaries=temporaries)
+            disk.keep(self._path(key), json.dumps(_document(layer)).encode())
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.json"
