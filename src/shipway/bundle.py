@@ -14,6 +14,19 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
+from shipway.kinds import (
+    Disruption,
+    Exposure,
+    Indexed,
+    Placement,
+    Resources,
+    RollingUpdate,
+    Scaling,
+    Volume,
+)
+
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -136,6 +149,69 @@ def _plain(value: Any) -> Any:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The object that a workload is of, and who made it. ``revision``: "digits-00002", of a service."""
+
+    kind: Literal["ModelService", "ModelJob"]
+    name: str
+    uid: str = ""
+    revision: str = ""
+    labels: Mapping[str, str] = field(default_factory=lambda: _EMPTY)  # of the object, by its user
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is asked of a place beyond this machine about a workload, besides running it. This machine has no use of it.
+
+    ``image`` by digest has the command's packages and the code at its working directory. ``mode`` is of a job.
+    """
+
+    owner: Owner
+    image: str
+    port: int = 8080
+    grpc_port: int = 8081
+    resources: Resources = Resources()
+    placement: Placement = Placement()
+    volumes: tuple[Volume, ...] = ()
+    # of a service
+    stable_identity: bool = False
+    exposure: Exposure = Exposure()
+    scaling: Scaling | None = None
+    disruption: Disruption = Disruption()
+    rolling_update: RollingUpdate = RollingUpdate()
+    progress_deadline: float = 120.0
+    # of a job
+    mode: Literal["gang", "indexed", "elastic"] = "gang"
+    indexed: Indexed = Indexed()
+    ttl: float | None = None
+    schedule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A workload with its terms: all that a cluster needs to make objects of it."""
+
+    workload: Workload
+    terms: Terms
+
+    def hash(self) -> str:
+        """A digest of all of it but the number of replicas: another one must be applied."""
+        terms = {name: _terms_plain(getattr(self.terms, name)) for name in self.terms.__slots__}
+        document = json.dumps([self.workload.hash(), terms], sort_keys=True)
+        return "sha256:" + hashlib.sha256(document.encode()).hexdigest()
+
+
+def _terms_plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Owner):
+        return {name: _plain(getattr(value, name)) for name in value.__slots__}
+    if isinstance(value, tuple):
+        return [_terms_plain(one) for one in value]
+    return value
+
+
 ReplicaPhase = Literal["Starting", "Ready", "NotReady", "BackOff", "Stopping", "Exited"]
 WorkloadPhase = Literal["Preparing", "Running", "Succeeded", "Failed", "Stopping"]
 
@@ -154,6 +230,9 @@ class Replica:
     signal: int | None = None
     reason: str = ""  # "Error", "OOMKilled", "StartupProbeFailed", "LivenessProbeFailed", "CommandNotFound", ...
     message: str = ""
+    revision: str = ""  # which one it runs, where a cluster exchanges replicas by itself
+    name: str = ""  # of the Pod
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +255,11 @@ class Observed:
     environment: str = ""  # which interpreter runs it, in words
     lock: tuple[str, ...] = ()  # the packages of its environment: sorted "name==version" lines
     notes: tuple[str, ...] = ()  # what could not be honoured ("memory limit: cgroups are read-only")
+    revision: str = ""  # the one that was applied last, where a cluster exchanges replicas by itself
+    wanted: int | None = None  # replicas, where the cluster decides how many
+    rolled_out: bool = True  # all replicas are of ``revision``, and as many are ready as are wanted
+    addresses: tuple[str, ...] = ()  # where a service is reached, from inside and outside of the cluster
+    stale_since: datetime | None = None  # the cluster does not answer: this is as it was last seen
     started_at: datetime | None = None
     finished_at: datetime | None = None
 

@@ -14,6 +14,8 @@ ShipwayError
 │   ├── RegistryUnreachable  no registry answers, or it fails: no connection, time-outs, 5xx
 │   ├── RegistryRefused     the registry says no: credentials, rights, an unknown name
 │   ├── RegistryBroken      what the registry sent is not what was announced
+│   ├── ClusterUnreachable  no API server answers: no connection, time-outs, 5xx
+│   ├── ClusterRefused      the API server says no: credentials, rights, quota, a policy or webhook
 │   └── DependencyFailed    uv, Envoy or another program that we call failed
 │       └── Unresponsive        it lives, and does not answer in time
 └── PlatformError           our own bug: please report it
@@ -145,6 +147,19 @@ class RegistryRefused(EnvironmentFault):
 
 class RegistryBroken(EnvironmentFault):
     """What a registry sent is not what was announced: its digest, its size, its form. Nothing of it is kept."""
+
+
+class ClusterUnreachable(EnvironmentFault):
+    """No API server of Kubernetes answers, or it fails again and again; what runs in the cluster goes on."""
+
+
+class ClusterRefused(EnvironmentFault):
+    """An API server answers, and says no. ``status`` is HTTP's, ``reason`` of Kubernetes' Status ("Forbidden")."""
+
+    def __init__(self, message: str, *, next_step: str = "", status: int = 0, reason: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        self.status = status
+        self.reason = reason
 
 
 class DependencyFailed(EnvironmentFault):

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from shipway.bundle import ClusterInfo, LogLine, Observed, Workload
+from shipway.bundle import ClusterInfo, LogLine, Observed, Terms, Workload
 from shipway.kinds import Object
 from shipway.traffic import GatewayState, RoutingTable
 
@@ -136,11 +136,12 @@ class Journal(Protocol):
 class Cluster(Protocol):
     """A place that runs workloads, whoever asks and whether or not the asker lives."""
 
-    async def apply(self, workload: Workload) -> None:
+    async def apply(self, workload: Workload, terms: Terms | None = None) -> None:
         """Make it so. Idempotent; equal ``hash`` with other ``replicas`` scales without a restart.
 
-        A different hash under the same name is refused with Conflict: names are used once.
-        Returns at once; ``observe`` tells the progress.
+        A different hash under the same name is refused with Conflict: names are used once. Except for servers where
+        the place exchanges replicas by itself (``terms`` are needed there): it goes from what runs to the new one,
+        and keeps what runs while the new one is not ready. Returns at once; ``observe`` tells the progress.
         """
         ...
 
@@ -199,6 +200,20 @@ class Artifacts(Protocol):
 
     def materialise(self, digest: str) -> Path:
         """A read-only folder with the artifact's files, verified; made once, then shared. Raises NotFound, Corrupt."""
+        ...
+
+
+class Supplies(Protocol):
+    """What travels between this home and the registry that a cluster's nodes can reach."""
+
+    async def send(self, digest: str, repository: str) -> str:
+        """Have an artifact of the layout (a model version, a snapshot, a data set) in ``repository``
+        (``ghcr.io/team/digits``); its reference there by digest, which an image volume can mount. Asks nothing of the
+        network when it was sent before. Raises NotFound, and what a registry raises."""
+        ...
+
+    async def fetch(self, reference: str) -> Path:
+        """The files of a job's output that was pushed there, verified; a read-only folder. Made once, then shared."""
         ...
 
 

@@ -61,6 +61,7 @@ def test_timeouts_and_retries() -> None:
     action = route["route"]
     assert (action["timeout"], action["idle_timeout"]) == ("2.500s", "300.000s")
     assert action["retry_policy"]["num_retries"] == 2
+    assert action["retry_policy"]["retriable_headers"] == [{"name": "x-shipway-not-serving", "present_match": True}]
     (route,) = by_path(replace(TABLE, routes=(replace(TABLE.routes[0], timeout=0, retries=0),)))
     action = route["route"]
     assert (action["timeout"], action["idle_timeout"]) == ("0.000s", "3600.000s")

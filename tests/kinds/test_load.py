@@ -200,7 +200,7 @@ def test_bad_input_is_told_with_file_line_and_path(text: str, message: str | Non
 
 def test_an_unknown_field_without_a_near_name_lists_the_valid_ones() -> None:
     (message,) = errors(JOB + "  xyzzy: 2\n")
-    assert message.startswith("shipway.yaml:6: spec.xyzzy: unknown field; known here: cache, command, env, ")
+    assert message.startswith("shipway.yaml:6: spec.xyzzy: unknown field; known here: cache, cluster, command, env, ")
 
 
 def test_good_documents_become_objects_in_order() -> None:

@@ -33,6 +33,7 @@ _OF_A_PROXY = [
 
 _GRPC: Resource = {"prefix": "/", "grpc": {}}  # by its content-type
 _SERVICE_HEADER = "x-shipway-service"
+_NOT_SERVING = "x-shipway-not-serving"  # of an answer: this replica began nothing of the request (docs/contract.md)
 
 # Bodies up to this size are kept until the answer begins, so that the request can be tried again elsewhere;
 # larger ones stream through and are tried once.
@@ -144,7 +145,8 @@ def _said(status: int, error: str, *headers: Resource) -> Resource:
 
 
 def _retry_policy(retries: int) -> Resource:
-    """Try another endpoint when the connection fails before the first byte of an answer.
+    """Try another endpoint when the connection fails before the first byte of an answer, or the answer is that this
+    replica takes no requests: one that is restarted loads its model behind an open port.
 
     Envoy itself ends all retries once response headers went downstream.
     """
@@ -153,7 +155,8 @@ def _retry_policy(retries: int) -> Resource:
         "typed_config": {"@type": TYPE + "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
     }
     return {
-        "retry_on": "connect-failure,refused-stream,reset",
+        "retry_on": "connect-failure,refused-stream,reset,retriable-headers",
+        "retriable_headers": [{"name": _NOT_SERVING, "present_match": True}],
         "num_retries": retries,
         "retry_host_predicate": [other_host],
         "host_selection_retry_max_attempts": _RETRY_DRAWS,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from shipway.kinds.cluster import LOCAL, Cluster, ClusterStatus
-from shipway.kinds.job import RETRAIN, CacheTtl, Evaluate, JobInput, ModelJob, ModelJobSpec, Run
+from shipway.kinds.cluster import LOCAL, Cluster, ClusterSpec, ClusterStatus
+from shipway.kinds.exposure import Exposure
+from shipway.kinds.job import RETRAIN, CacheTtl, Evaluate, Indexed, JobInput, ModelJob, ModelJobSpec, Run
 from shipway.kinds.meta import API_VERSION, Condition, Object, ObjectMeta, Status, Value
 from shipway.kinds.model import (
     CHAMPION,
@@ -17,8 +18,10 @@ from shipway.kinds.model import (
     split_reference,
 )
 from shipway.kinds.parts import EnvVars, FromSecret, Probe, Resources, SecretRef, Source
+from shipway.kinds.placement import Placement, Spread, Toleration
 from shipway.kinds.revision import Revision, RevisionSpec
 from shipway.kinds.route import Backend, Route, RouteSpec
+from shipway.kinds.scaling import Disruption, RollingUpdate, Scaling, Target
 from shipway.kinds.service import (
     RETRY,
     ModelService,
@@ -26,6 +29,7 @@ from shipway.kinds.service import (
     ResolvedModel,
     RevisionTemplate,
 )
+from shipway.kinds.volumes import Volume
 
 KINDS: dict[str, type[Object]] = {
     cls.__name__: cls for cls in (ModelJob, Model, ModelService, Revision, Route, Cluster)
@@ -43,11 +47,15 @@ __all__ = [
     "Backend",
     "CacheTtl",
     "Cluster",
+    "ClusterSpec",
     "ClusterStatus",
     "Condition",
+    "Disruption",
     "EnvVars",
     "Evaluate",
+    "Exposure",
     "FromSecret",
+    "Indexed",
     "JobInput",
     "Model",
     "ModelJob",
@@ -60,18 +68,25 @@ __all__ = [
     "ModelVersion",
     "Object",
     "ObjectMeta",
+    "Placement",
     "Probe",
     "ResolvedModel",
     "Resources",
     "Revision",
     "RevisionSpec",
     "RevisionTemplate",
+    "RollingUpdate",
     "Route",
     "RouteSpec",
     "Run",
+    "Scaling",
     "SecretRef",
     "Source",
+    "Spread",
     "Status",
+    "Target",
+    "Toleration",
     "Value",
+    "Volume",
     "split_reference",
 ]

@@ -8,9 +8,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from shipway.kinds.cluster import LOCAL
 from shipway.kinds.meta import DigestStr, Name, Object, Status, Value, described
 from shipway.kinds.parts import EnvVars, Resources, Source
+from shipway.kinds.placement import Placement
 from shipway.kinds.quantity import Seconds
+from shipway.kinds.volumes import Volume
 
 RETRAIN = "shipway.dev/retrain"  # annotation: a new value asks for one more run of the same job
 
@@ -83,6 +86,16 @@ class Evaluate(Value):
         return self
 
 
+class Indexed(Value):
+    """Of ``mode: indexed``, where each replica is a piece of work of its own (Kubernetes' Indexed Job): how often one
+    is tried again by itself, how many may fail, and which ones are enough ("0", "0-3,7")."""
+
+    retries_per_index: Annotated[int, Field(ge=0)] | None = None
+    max_failed: Annotated[int, Field(ge=0)] | None = None
+    succeeded: str = ""
+    parallelism: Annotated[int, Field(ge=1)] | None = None  # at once; None: all
+
+
 class ModelJobSpec(Value):
     """What a user declares of a job."""
 
@@ -101,6 +114,15 @@ class ModelJobSpec(Value):
     evaluate: Evaluate | None = None
     optimize: Literal["none", "auto"] = "none"  # look for a faster form of the model that gives the same answers
     cache: bool | CacheTtl = True
+    cluster: Name = LOCAL
+    image: str = (
+        ""  # by digest; `up` builds and pushes it for a cluster. Given here: it has the code, and source is not used
+    )
+    placement: Placement = Placement()
+    volumes: tuple[Volume, ...] = ()
+    indexed: Indexed = Indexed()
+    ttl: Seconds | None = None  # a run that has ended is removed from the cluster after so long
+    schedule: str = ""  # cron, as in Kubernetes' CronJob: rendered only; a hub starts no run by the clock
 
     @model_validator(mode="after")
     def _gate_needs_model(self) -> Self:

@@ -43,6 +43,9 @@ class Resources(Value):
     cpu: Cpu | None = None
     memory: Memory | None = None
     gpu: Annotated[int, Field(ge=0)] = 0
+    gpu_resource: str = "nvidia.com/gpu"  # what a cluster calls them: amd.com/gpu, nvidia.com/mig-1g.5gb
+    extended: dict[str, Annotated[int, Field(ge=0)]] = {}  # other extended resources of a cluster, by name
+    ephemeral: Memory | None = None  # of the node's disk
 
 
 class Probe(Value):

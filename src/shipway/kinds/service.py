@@ -8,10 +8,15 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from shipway.kinds.cluster import LOCAL
+from shipway.kinds.exposure import Exposure
 from shipway.kinds.meta import DigestStr, Name, Object, ObjectMeta, Status, Value, described
 from shipway.kinds.parts import EnvVars, Probe, Resources, Source
+from shipway.kinds.placement import Placement
 from shipway.kinds.quantity import Seconds
+from shipway.kinds.scaling import Disruption, RollingUpdate, Scaling
 from shipway.kinds.server import Server
+from shipway.kinds.volumes import Volume
 
 RETRY = "shipway.dev/retry"  # annotation: a new value starts a failed revision once more
 
@@ -45,6 +50,12 @@ class RevisionTemplate(Value):
     allow_pickle: bool = False
     server: Server = Server()  # how Shipway serves the model
     grace_period: Seconds = 20.0
+    image: str = (
+        ""  # by digest; `up` builds and pushes it for a cluster. Given here: it has the code, and source is not used
+    )
+    placement: Placement = Placement()
+    volumes: tuple[Volume, ...] = ()
+    stable_identity: bool = False  # replicas keep their names and volumes (a StatefulSet)
 
 
 class RolloutPolicy(Value):
@@ -61,6 +72,11 @@ class ModelServiceSpec(RevisionTemplate):
     rollout: RolloutPolicy = RolloutPolicy()
     timeout: Seconds = 60.0
     retries: Annotated[int, Field(ge=0, le=5)] = 1
+    cluster: Name = LOCAL
+    scaling: Scaling | None = None  # instead of replicas, where the cluster scales by load
+    disruption: Disruption = Disruption()
+    rolling_update: RollingUpdate = RollingUpdate()
+    expose: Exposure = Exposure()
 
     @model_validator(mode="after")
     def _model_or_command(self) -> Self:
@@ -97,6 +113,8 @@ class ModelServiceStatus(Status):
     replicas: int = 0
     ready_replicas: int = 0
     environment: str = ""  # which Python runs it, in words
+    cluster: str = LOCAL  # where it runs
+    addresses: tuple[str, ...] = ()  # where the cluster lets it be reached, besides the url
 
 
 class ModelService(Object):

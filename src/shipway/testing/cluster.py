@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from shipway.bundle import ClusterInfo, LogLine, Observed, Replica, Workload
+from shipway.bundle import ClusterInfo, LogLine, Observed, Replica, Terms, Workload
 from shipway.errors import Conflict, NotFound
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,7 +48,7 @@ class FakeCluster:
         self._watchers: set[asyncio.Queue[str]] = set()
         self._ports = iter(range(20001, 30000))
 
-    async def apply(self, workload: Workload) -> None:
+    async def apply(self, workload: Workload, terms: Terms | None = None) -> None:
         """See the port."""
         self.applied.append(workload)
         present = self._virtual.get(workload.name)

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-from shipway.bundle import ClusterInfo, LogLine, Observed, Workload
+from shipway.bundle import ClusterInfo, LogLine, Observed, Terms, Workload
 from shipway.clock import wall
 from shipway.cluster.local.folder import Folder, sweep
 from shipway.cluster.local.interpreter import Environments
@@ -74,7 +74,7 @@ class LocalCluster:
         for keeper in self._keepers.values():
             keeper.start()
 
-    async def apply(self, workload: Workload) -> None:
+    async def apply(self, workload: Workload, terms: Terms | None = None) -> None:
         """See the port. Raises Conflict, InvalidObject (the name), Refused (a job cannot be scaled)."""
         await self.adopt()
         if not _NAME.fullmatch(workload.name):

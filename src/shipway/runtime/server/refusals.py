@@ -39,3 +39,13 @@ class Refused(Exception):
         self.reason = reason
         self.message = message
         self.retry_after = retry_after
+
+
+class NotServing(Refused):
+    """This replica takes no request now (it loads its model, or shuts down), and has begun nothing of this one: what
+    carries requests to replicas may send it to another. ``HEADER`` tells it so."""
+
+    HEADER = ("x-shipway-not-serving", "1")
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.UNAVAILABLE, message, retry_after=1.0)

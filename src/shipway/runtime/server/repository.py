@@ -16,7 +16,7 @@ from typing import Any
 from shipway.runtime.errors import ModelRefused
 from shipway.runtime.server.catalog import Catalog, Place
 from shipway.runtime.server.memory import Resident, leaving
-from shipway.runtime.server.refusals import Reason, Refused
+from shipway.runtime.server.refusals import NotServing, Reason, Refused
 from shipway.runtime.server.served import ServedModel
 from shipway.runtime.server.state import State
 
@@ -241,11 +241,8 @@ class Repository:
     def _unavailable(self, place: Place) -> Refused:
         failed = self._failed.get((place.name, place.version))
         if not self._state.ready:
-            why = self._state.phase.value
-        elif failed is not None:
-            why = failed[0]
-        else:
-            why = f"version {place.version} is not loaded"
+            return NotServing(f"model {place.name!r} is not ready: {self._state.phase.value}")
+        why = failed[0] if failed is not None else f"version {place.version} is not loaded"
         return Refused(Reason.UNAVAILABLE, f"model {place.name!r} is not ready: {why}", retry_after=1.0)
 
     def _row(self, place: Place) -> dict[str, Any]:

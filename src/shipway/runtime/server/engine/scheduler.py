@@ -31,7 +31,7 @@ from shipway.runtime.server.engine.executor import Description, Executor, Stream
 from shipway.runtime.server.engine.holding import Flows, Held, hold_until
 from shipway.runtime.server.engine.observer import Observer, Silent
 from shipway.runtime.server.engine.queue import Lane, Part, Queue
-from shipway.runtime.server.refusals import Reason, Refused
+from shipway.runtime.server.refusals import NotServing, Reason, Refused
 from shipway.runtime.server.settings import Server
 
 _DEFAULT = Server()
@@ -160,7 +160,7 @@ class Scheduler:
     def close(self) -> None:
         """Refuse what waits and what comes: the server is going away."""
         self._closed = True
-        self._refuse_all(Refused(Reason.UNAVAILABLE, "this replica is shutting down", retry_after=1.0))
+        self._refuse_all(NotServing("this replica is shutting down"))
 
     # What comes in
 
@@ -186,7 +186,7 @@ class Scheduler:
     def _check(self, call: Call, now: float) -> None:
         """Raises Refused for what is not even begun."""
         if self._closed:
-            raise Refused(Reason.UNAVAILABLE, "this replica is shutting down", retry_after=1.0)
+            raise NotServing("this replica is shutting down")
         if call.expires <= now:
             self._observer.dropped(Reason.EXPIRED, 0.0)
             raise Refused(Reason.EXPIRED, "the deadline had passed when the request came")

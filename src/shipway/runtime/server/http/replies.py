@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from shipway.runtime.server.http.messages import Headers
-from shipway.runtime.server.refusals import Reason, Refused
+from shipway.runtime.server.refusals import NotServing, Reason, Refused
 
 JSON: Headers = (("content-type", "application/json"),)
 
@@ -43,7 +43,8 @@ def refused(refusal: Refused) -> HttpError:
     """The same in HTTP's words; seconds to wait are rounded up."""
     retry = refusal.retry_after
     headers = () if retry is None else (("retry-after", str(max(1, math.ceil(retry)))),)
-    return HttpError(refusal.reason.value.http, refusal.message, headers)
+    elsewhere = (refusal.HEADER,) if isinstance(refusal, NotServing) else ()
+    return HttpError(refusal.reason.value.http, refusal.message, (*headers, *elsewhere))
 
 
 def json_reply(document: Any, status: int = 200) -> Reply:

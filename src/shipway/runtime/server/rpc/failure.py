@@ -14,7 +14,7 @@ from enum import IntEnum
 from google.protobuf.message import DecodeError
 
 from shipway.runtime.errors import BadInput
-from shipway.runtime.server.refusals import Refused
+from shipway.runtime.server.refusals import NotServing, Refused
 
 _LONGEST_MESSAGE = 1000  # characters; a client takes 8 KB of trailers in all, where % stands for three bytes
 
@@ -50,7 +50,9 @@ def failure_of(error: Exception) -> Failure:
     """What the caller hears. What is none of the errors that we know is a bug of ours, and is written to stderr."""
     match error:
         case Refused():
-            return Failure(Code[error.reason.value.grpc], _short(error.message), _retry(error.retry_after))
+            elsewhere = (error.HEADER,) if isinstance(error, NotServing) else ()
+            trailers = (*_retry(error.retry_after), *elsewhere)
+            return Failure(Code[error.reason.value.grpc], _short(error.message), trailers)
         case BadInput():
             return Failure(Code.INVALID_ARGUMENT, _short(str(error)))
         case DecodeError():

@@ -1,0 +1,1 @@
+"""The Kubernetes API over HTTP: raw JSON, credentials as kubectl has them."""

@@ -1,0 +1,1 @@
+"""Server-side apply: what is checked before, written in order, and removed."""

@@ -1,0 +1,1 @@
+"""What a cluster can do, and what we may do in it."""

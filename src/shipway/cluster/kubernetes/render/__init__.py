@@ -1,0 +1,1 @@
+"""A Bundle becomes Kubernetes objects. Pure."""

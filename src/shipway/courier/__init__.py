@@ -1,0 +1,1 @@
+"""Shipway beside a workload in a Pod: brings models and inputs, takes results away."""

@@ -1,0 +1,1 @@
+"""A project as Kubernetes objects in files, for those who deploy by GitOps."""
