@@ -17,6 +17,7 @@ import sysconfig
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -31,6 +32,8 @@ from shipway.controllers import (
     GATEWAY,
     RETENTION,
     Catalog,
+    ClusterController,
+    Clusters,
     Curator,
     GatewayController,
     JobController,
@@ -41,17 +44,23 @@ from shipway.controllers import (
     Queue,
     Recorder,
     RetentionController,
+    RollingServices,
     ServiceController,
+    ServiceJournal,
     Setbacks,
     Stories,
     Views,
 )
+from shipway.controllers.clusters import Make
 from shipway.controllers.listings import Listings
+from shipway.controllers.operations.clusters import ClusterOperations
 from shipway.controllers.operations.collecting import Collecting
 from shipway.controllers.operations.data import DataTransfers
 from shipway.controllers.operations.parts import Parts
 from shipway.controllers.operations.signatures import Signatures
+from shipway.controllers.operations.supplies import HomeSupplies
 from shipway.controllers.operations.transfers import Transfers
+from shipway.controllers.operations.undo import Undo
 from shipway.data import ARTIFACT_TYPE, Access, DataSets, ObjectStores
 from shipway.envoy.gateway import EnvoyGateway
 from shipway.envoy.listen import Reservation
@@ -69,6 +78,7 @@ from shipway.oci import cipher as ciphers
 from shipway.oci.registry.client import Registry
 from shipway.oci.registry.credentials import DockerCredentials
 from shipway.packages.pip_reader import PipReader
+from shipway.ports import Clock, RemoteCluster, Supplies
 from shipway.recovery.lost import check_nothing_lost
 from shipway.recovery.restore import finish
 from shipway.secrets import FileSecrets
@@ -76,6 +86,7 @@ from shipway.settings import Settings
 from shipway.store.notifying import NotifyingStore
 from shipway.store.sqlite import SqliteStore
 
+_KUBERNETES = "shipway.cluster.kubernetes.cluster"
 log = logging.getLogger("shipway.hub")
 
 
@@ -87,6 +98,7 @@ class Hub:
     manager: Manager
     queue: Queue
     cluster: LocalCluster
+    clusters: Clusters
     models: ModelController
     metrics: MetricFollower
     environments: UvEnvironments
@@ -121,7 +133,7 @@ def compose(where: Settings) -> Hub:
     )
     port = home.gateway_port(where)
     gateway = EnvoyGateway(where.gateway, where.sockets, port.port)
-    metrics = MetricFollower(cluster, journal)
+    metrics = MetricFollower(journal)
     here = Platform(f"cpython-{platform.python_version()}", sysconfig.get_platform())
     models = ModelController(objects, clock, versions, materials, recorder)
     traffic = GatewayController(
@@ -133,22 +145,29 @@ def compose(where: Settings) -> Hub:
         recorder,
         prune_environments=lambda now, idle: environments.prune(cluster.interpreters(), now, idle=idle),
     )
+    parts = Parts(objects, layout, versions, recorder, clock, _registries(where))
+    supplies = HomeSupplies(layout, _registries(where), where.cache)
+    clusters = Clusters(cluster, objects, _kubernetes(where, supplies, vault, clock))
+    told = ServiceJournal(objects, recorder, clock)
+    rolling = RollingServices(objects, clusters, clock, told)
+    services = ServiceController(objects, cluster, gateway, clock, recorder, versions, told, rolling)
     queue = Queue(
         {
-            "ModelJob": JobController(objects, cluster, clock, versions, here, metrics, recorder).reconcile,
+            "Cluster": ClusterController(objects, clusters, clock, recorder).reconcile,
+            "ModelJob": JobController(objects, clusters, clock, versions, here, metrics, recorder).reconcile,
             "Model": models.reconcile,
-            "ModelService": ServiceController(objects, cluster, gateway, clock, recorder, versions).reconcile,
+            "ModelService": services.reconcile,
             GATEWAY[0]: traffic.reconcile,
             RETENTION[0]: retention.reconcile,
         },
         clock,
         Setbacks(objects, recorder, clock),
     )
-    manager = Manager(objects, cluster, queue)
+    manager = Manager(objects, clusters, queue)
     store.subscribe(manager.changed.set)
-    views = Views(objects, cluster)
+    views = Views(objects, clusters)
     stop = asyncio.Event()
-    parts = Parts(objects, layout, versions, recorder, clock, _registries(where))
+    asked = ClusterOperations(objects, clusters, recorder)
     backend = Backend(
         store=store,
         journal=journal,
@@ -168,11 +187,30 @@ def compose(where: Settings) -> Hub:
             objects, layout, Cached(where.cache), Remembered(where.cache), cluster.artifacts, recorder, clock
         ),
         data=DataTransfers(data, layout, parts.registry, recorder),
+        check_cluster=asked.check,
+        claim_cluster=asked.claim,
+        diff=asked.diff,
+        forward=asked.forward,
+        undo=Undo(objects, versions, recorder, clock).undo,
         shutdown=stop.set,
         hub={"version": __version__, "pid": os.getpid(), "home": str(where.home)},
         uploads=where.cache,
     )
-    return Hub(backend, manager, queue, cluster, models, metrics, environments, clock, stop, port)
+    return Hub(backend, manager, queue, cluster, clusters, models, metrics, environments, clock, stop, port)
+
+
+def _kubernetes(where: Settings, supplies: Supplies, vault: FileSecrets, clock: Clock) -> Make:
+    """Makes clusters of their declarations. What they need is imported with the first: most homes have none, and it
+    costs a hub a quarter of its memory."""
+
+    def make(declared: Cluster) -> RemoteCluster:
+        module = import_module(_KUBERNETES)
+        made: RemoteCluster = module.KubernetesCluster(
+            declared.spec, declared.name, home.identity(where), settings.inherited(), supplies, vault.values, clock
+        )
+        return made
+
+    return make
 
 
 def _down(views: Views, gateway: EnvoyGateway) -> Callable[[DownRequest], Awaitable[list[str]]]:
@@ -210,6 +248,7 @@ async def run(where: Settings, listen: tuple[str, int] | None) -> None:
         await hub.metrics.stop()
         await hub.queue.stop()
         hub.environments.close()
+        await hub.clusters.close()
         await hub.cluster.close()
         hub.backend.store.close()
         hub.backend.journal.close()

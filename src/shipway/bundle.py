@@ -169,6 +169,7 @@ class Terms:
 
     owner: Owner
     image: str
+    args: tuple[str, ...] = ()  # of the image's own entrypoint, where the workload has no command
     port: int = 8080
     grpc_port: int = 8081
     resources: Resources = Resources()
@@ -287,3 +288,8 @@ class ClusterInfo:
     memory: int
     limits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    version: str = ""  # of Kubernetes
+    nodes: int = 0
+    gpus: Mapping[str, int] = field(default_factory=lambda: _EMPTY)  # allocatable, by extended resource
+    features: tuple[str, ...] = ()  # "image-volumes", "metrics-server", "gateway-api"
+    owner: str = ""  # the hub that may write there

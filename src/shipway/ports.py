@@ -174,6 +174,29 @@ class Cluster(Protocol):
         ...
 
 
+class RemoteCluster(Cluster, Protocol):
+    """A cluster beyond this machine, in which this hub is one of several that might write."""
+
+    async def check(self) -> Sequence[Mapping[str, Any]]:
+        """What it can do and what we may do in it: ``{name, state: ok | degraded | missing, message, nextStep}`` each.
+        What is wrong with the connection is raised: UserError, NotFound, ClusterUnreachable, ClusterRefused."""
+        ...
+
+    async def claim(self, *, take_over: bool = False) -> Mapping[str, Any]:
+        """Make this hub the one that may write there; ``{owner, before}``. Idempotent. Raises Conflict with the name of
+        another owner unless it is taken over."""
+        ...
+
+    async def diff(self, workload: Workload, terms: Terms) -> Sequence[Mapping[str, Any]]:
+        """What ``apply`` would change of objects that are there: ``{object, field, from, to}`` each. Changes nothing."""
+        ...
+
+    async def forward(self, workload: str) -> int:
+        """A port of 127.0.0.1 that leads to a ready replica, until the cluster is let go; the same one each time.
+        Raises WorkloadFailed while none is ready."""
+        ...
+
+
 class Gateway(Protocol):
     """What carries requests to replicas."""
 

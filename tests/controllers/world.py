@@ -13,6 +13,8 @@ from shipway.controllers import (
     GATEWAY,
     RETENTION,
     Catalog,
+    ClusterController,
+    Clusters,
     Curator,
     GatewayController,
     JobController,
@@ -23,14 +25,26 @@ from shipway.controllers import (
     Queue,
     Recorder,
     RetentionController,
+    RollingServices,
     ServiceController,
+    ServiceJournal,
     Setbacks,
     Views,
 )
 from shipway.controllers.templates import run_workload_name
 from shipway.controllers.updates import find, update
 from shipway.jobs import Platform
-from shipway.kinds import Model, ModelJob, ModelJobSpec, ModelService, ModelServiceSpec, Object, ObjectMeta, Route
+from shipway.kinds import (
+    Cluster,
+    Model,
+    ModelJob,
+    ModelJobSpec,
+    ModelService,
+    ModelServiceSpec,
+    Object,
+    ObjectMeta,
+    Route,
+)
 from shipway.models import Materials, Snapshots, Versions
 from shipway.oci import Layout
 from shipway.retention import Retention
@@ -39,6 +53,7 @@ from shipway.testing.clock import FakeClock
 from shipway.testing.cluster import FakeCluster
 from shipway.testing.gateway import FakeGateway
 from shipway.testing.journal import FakeJournal
+from shipway.testing.remote_cluster import FakeRemoteCluster
 from shipway.testing.store import FakeStore
 from shipway.traffic import GatewayState
 
@@ -57,6 +72,7 @@ class World:
         self.store = NotifyingStore(FakeStore(self.clock.now))
         self.journal = FakeJournal()
         self.cluster = FakeCluster(now=self.clock.now)
+        self.remotes: dict[str, FakeRemoteCluster] = {}
         self.gateway = FakeGateway()
         self.layout = Layout(folder / "oci")
         self.versions = Versions(self.layout, self.clock)
@@ -69,6 +85,9 @@ class World:
         self._task: asyncio.Task[None] | None = None
         self._metrics: MetricFollower
 
+    def _remote(self, declared: Cluster) -> FakeRemoteCluster:
+        return self.remotes.setdefault(declared.name, FakeRemoteCluster(now=self.clock.now))
+
     def seen_by_hub(self, part: Any) -> Any:
         """The part as the hub gets it; for worlds in which hubs die (see mortal.py)."""
         return part
@@ -79,16 +98,21 @@ class World:
         versions = self.seen_by_hub(self.versions)
         self.objects = Objects(store)
         recorder = Recorder(journal, self.clock)
-        self._metrics = MetricFollower(cluster, journal)
+        self._metrics = MetricFollower(journal)
         here = Platform("cpython-3.11.7", "linux")
         materials = Materials(self.layout, self.folder / "cache")
         self.models = ModelController(self.objects, self.clock, versions, materials, recorder)
         rules = self.retention
-        jobs = JobController(self.objects, cluster, self.clock, versions, here, self._metrics, recorder, rules)
-        services = ServiceController(self.objects, cluster, gateway, self.clock, recorder, versions, rules)
+        clusters = Clusters(cluster, self.objects, self._remote)
+        told = ServiceJournal(self.objects, recorder, self.clock)
+        rolling = RollingServices(self.objects, clusters, self.clock, told)
+        jobs = JobController(self.objects, clusters, self.clock, versions, here, self._metrics, recorder, rules)
+        parts = (self.objects, cluster, gateway, self.clock, recorder, versions)
+        services = ServiceController(*parts, told, rolling, rules)
         traffic = GatewayController(self.objects, cluster, gateway, self.clock, ENVOY, recorder)
         self.queue = Queue(
             {
+                "Cluster": ClusterController(self.objects, clusters, self.clock, recorder).reconcile,
                 "ModelJob": jobs.reconcile,
                 "Model": self.models.reconcile,
                 "ModelService": services.reconcile,
@@ -98,9 +122,10 @@ class World:
             self.clock,
             Setbacks(self.objects, recorder, self.clock),
         )
-        manager = Manager(self.objects, cluster, self.queue)
+        manager = Manager(self.objects, clusters, self.queue)
         self._unsubscribe = self.store.subscribe(manager.changed.set)
-        self.views = Views(self.objects, self.cluster)
+        self.clusters = clusters
+        self.views = Views(self.objects, clusters)
         snapshots = Snapshots(self.layout)
         self.catalog = Catalog(self.objects, journal, self.layout, versions, snapshots, snapshots.files)
         self.curator = Curator(self.objects, versions, recorder, self.clock)
@@ -114,6 +139,7 @@ class World:
             await self._task
         await self._metrics.stop()
         await self.queue.stop()
+        await self.clusters.close()
         self._unsubscribe()
         self.objects.close()
 

@@ -99,10 +99,11 @@ class Backend:
     """An HTTP/1.1 server that answers what it was asked, as JSON, with its own name.
 
     ``/die`` closes without an answer, ``/half`` after the headers of one, ``/sleep`` answers after 0.3 s,
-    ``/drip`` in two chunks 0.3 s apart, ``/status/N`` with N.
+    ``/drip`` in two chunks 0.3 s apart, ``/status/N`` with N. While ``loading``, it says that it takes no requests.
     """
 
     name: str
+    loading: bool = False
     address: str = ""
     asked: Counter[str] = field(default_factory=Counter)
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -151,6 +152,9 @@ class Backend:
             return
         if path == "/sleep":
             await asyncio.sleep(0.3)
+        if self.loading:
+            writer.write(b"HTTP/1.1 503 X\r\ncontent-length: 0\r\nx-shipway-not-serving: 1\r\n\r\n")
+            return
         answer = {"backend": self.name, "method": method, "path": path, "size": len(request.body)}
         body = json.dumps({**answer, "headers": request.headers}).encode()
         status = path.removeprefix("/status/") if path.startswith("/status/") else "200"

@@ -104,6 +104,24 @@ def test_what_began_to_answer_is_not_tried_again() -> None:
     asyncio.run(run())
 
 
+def test_a_replica_that_loads_behind_an_open_port_is_passed_over() -> None:
+    """One that died and is started again, before the hub has looked: Envoy still has it among the endpoints."""
+
+    async def run() -> None:
+        async with envoy() as one:
+            a, b = await one.backend("a"), await one.backend("b")
+            await one.gateway.apply(table(a=a, b=b))
+            a.loading = True
+            client = one.client()
+            for _ in range(40):
+                assert (await client.ask("/digits/x")).json()["backend"] == "b"
+            assert a.asked["/x"] > 0
+            b.loading = True
+            assert (await client.ask("/digits/x")).status == 503
+
+    asyncio.run(run())
+
+
 def test_a_timeout_is_not_tried_again() -> None:
     async def run() -> None:
         async with envoy() as one:

@@ -22,7 +22,7 @@ from shipway.controllers.operations.requests import (
 from shipway.data import DataFile, DataVersion, Difference
 from shipway.explain import History, Story
 from shipway.journal.notifying import NotifyingJournal
-from shipway.kinds import Value
+from shipway.kinds import ClusterSpec, Object, Value
 from shipway.kinds.catalog import ModelLine, VersionDiff
 from shipway.kinds.meta import Name
 from shipway.ports import Cluster
@@ -58,6 +58,25 @@ class TagRequest(Value):
     version: Annotated[str, Field(min_length=1, max_length=100)]
     why: Why = ""
     force: bool = False
+
+
+class CheckRequest(Value):
+    """A cluster to look at. It need not have been added."""
+
+    name: Name
+    spec: ClusterSpec
+
+
+class ClaimRequest(Value):
+    """``takeOver``: also when another hub owns the namespace."""
+
+    take_over: bool = False
+
+
+class UndoRequest(Value):
+    """The revision to go back to; none: the one before."""
+
+    to: Annotated[str, Field(max_length=60)] = ""
 
 
 class CollectRequest(Value):
@@ -208,6 +227,51 @@ class Data(Protocol):
     def difference(self, before: str, after: str) -> Difference: ...
 
 
+class CheckCluster(Protocol):
+    """Looks at a cluster, whether it was added or not."""
+
+    async def __call__(self, spec: ClusterSpec, name: str) -> Sequence[Mapping[str, Any]]:
+        """Findings, ``{name, state: ok | degraded | missing, message, nextStep}``. What is wrong with the connection
+        is raised: UserError, NotFound, ClusterUnreachable, ClusterRefused."""
+        ...
+
+
+class ClaimCluster(Protocol):
+    """Makes this hub the one that may write into the namespace of a cluster that was added."""
+
+    async def __call__(self, name: str, *, take_over: bool, by: str) -> Mapping[str, Any]:
+        """``{owner, before}``: hubs' ids, the second "" unless it was taken over. Raises Conflict with the name of the
+        other owner, NotFound, and what the cluster's API raises."""
+        ...
+
+
+class DiffClusters(Protocol):
+    """Says what applying objects would change in clusters, and changes nothing."""
+
+    async def __call__(self, objects: Sequence[Object]) -> Sequence[Mapping[str, Any]]:
+        """``{object, field, from, to}`` each; ``object`` is of Kubernetes ("prod: Deployment/digits"). Objects of this
+        machine are passed over."""
+        ...
+
+
+class Forward(Protocol):
+    """A way from this machine to a service in a cluster."""
+
+    async def __call__(self, service: str) -> int:
+        """A port of 127.0.0.1, open while the hub runs; the same one while the service lives. Raises NotFound, Refused
+        for a service of this machine, WorkloadFailed while no replica is ready, and what the cluster's API raises."""
+        ...
+
+
+class Undo(Protocol):
+    """Goes back to an earlier revision of a service."""
+
+    async def __call__(self, service: str, *, to: str, by: str) -> Mapping[str, Any]:
+        """``{service, from, to, changed, message}``; ``to``: the revision, "" is the one before. Raises NotFound,
+        Refused."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """Everything that the handlers use. ``hub`` is version, pid and home as ``/healthz`` shows them."""
@@ -228,6 +292,11 @@ class Backend:
     data: Data
     signatures: Signatures
     collecting: Collecting
+    check_cluster: CheckCluster
+    claim_cluster: ClaimCluster
+    diff: DiffClusters
+    forward: Forward
+    undo: Undo
     shutdown: Callable[[], None]
     hub: Mapping[str, Any]
     uploads: Path | None = None  # folder for uploads under way, on the disk where they end; None: the system's

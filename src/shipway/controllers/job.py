@@ -10,14 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from shipway.bundle import Observed
+from shipway.controllers.clusters import Clusters
 from shipway.controllers.metrics import MetricFollower, metrics_of_file
 from shipway.controllers.model import Cause, judge_version, rival_of
 from shipway.controllers.recorder import Recorder, subject_of
-from shipway.controllers.templates import attempt_of_workload, job_workload, run_prefix, run_workload_name
+from shipway.controllers.templates import (
+    attempt_of_workload,
+    job_workload,
+    run_prefix,
+    run_workload_name,
+    terms_of_job,
+)
 from shipway.controllers.updates import is_leaving, update, with_finalizer, without_finalizer
-from shipway.errors import EnvironmentFault, UserError
+from shipway.errors import ClusterRefused, EnvironmentFault, ShipwayError, UserError
 from shipway.jobs import Decision, Earlier, Platform, Seen, Verdict, components, declared, fingerprint, judge, step
-from shipway.kinds import ModelJob, ModelVersion, Run
+from shipway.kinds import LOCAL, ModelJob, ModelVersion, Run
 from shipway.models import Lineage, Versions
 from shipway.ports import Clock, Cluster, Store
 from shipway.retention import Ended, Retention, surplus
@@ -28,7 +35,7 @@ class JobController:
     """Reads a job, asks :func:`shipway.jobs.step`, does what it says, writes the status once."""
 
     store: Store
-    cluster: Cluster
+    clusters: Clusters
     clock: Clock
     versions: Versions
     platform: Platform
@@ -45,7 +52,7 @@ class JobController:
             await self._remove(job)
             return None
         run = job.status.run
-        observed = await self.cluster.observe(run_workload_name(run)) if run is not None else None
+        observed = await self.clusters.of(run.cluster).observe(run_workload_name(run)) if run is not None else None
         present = components(job.spec, self.platform), declared(job.spec, self.platform)
         known, earlier = await asyncio.to_thread(self._known, job, fingerprint(present[0]))
         decision = step(job, Seen(*present, known, observed, earlier), self.clock.now())
@@ -91,10 +98,23 @@ class JobController:
                 await self._reuse(job, decision)
 
     async def _run(self, job: ModelJob, run: Run) -> None:
-        workload = job_workload(job, run)
-        if await self.cluster.observe(workload.name) is None:
-            await self.cluster.apply(workload)
-        self.metrics.follow(workload.name, subject_of(job), workload.name)
+        cluster, workload = self.clusters.of(run.cluster), job_workload(job, run)
+        if await cluster.observe(workload.name) is None:
+            try:
+                await cluster.apply(workload, terms_of_job(job))
+            except (UserError, ClusterRefused) as error:
+                if cluster is self.clusters.local:
+                    raise
+                self._not_taken(job, run, error)
+                return
+        self.metrics.follow(cluster, workload.name, subject_of(job), workload.name)
+
+    def _not_taken(self, job: ModelJob, run: Run, error: ShipwayError) -> None:
+        """The cluster refuses it: somebody has to change something, and waiting mends nothing."""
+        reason = error.reason if isinstance(error, ClusterRefused) and error.reason else error.code
+        message, now = str(error), self.clock.now()
+        self._record(job, reason, message, {"run": run.id, "cluster": run.cluster})
+        self._write(job, lambda one: one.mark_failed(run, reason, message, "", "", now))
 
     def _show(self, job: ModelJob, run: Run, observed: Observed | None) -> None:
         now = self.clock.now()
@@ -107,7 +127,7 @@ class JobController:
 
     async def _pack(self, job: ModelJob, run: Run, observed: Observed) -> None:
         workload, output = run_workload_name(run), Path(observed.output)
-        logged = await self.metrics.finish(workload, subject_of(job), workload)
+        logged = await self.metrics.finish(self.clusters.of(run.cluster), workload, subject_of(job), workload)
         metrics = {**metrics_of_file(output), **logged}
         where = {"environment": observed.environment, "log": observed.log}
         self._write(job, lambda one: one.mark_packing(run, metrics, self.clock.now(), **where))
@@ -203,24 +223,26 @@ class JobController:
 
         update(self.store, ModelJob, job.name, guarded)
 
-    async def _runs(self, job: ModelJob) -> list[Observed]:
-        """All attempts of all runs that the cluster knows, oldest first."""
-        prefix = run_prefix(job)
+    async def _runs(self, job: ModelJob) -> list[tuple[Cluster, Observed]]:
+        """All attempts of all runs that its clusters know, oldest first, and where each is."""
+        prefix, run = run_prefix(job), job.status.run
+        places = self.clusters.known([LOCAL, job.spec.cluster, *([run.cluster] if run is not None else [])])
         return sorted(
-            (one for one in await self.cluster.list() if one.name.startswith(prefix)),
+            [(place, one) for place in places for one in await place.list() if one.name.startswith(prefix)],
             # Not by their times: the clock may have been set back between two runs.
-            key=lambda one: attempt_of_workload(one.name),
+            key=lambda one: attempt_of_workload(one[1].name),
         )
 
     async def _supersede(self, job: ModelJob, keep: str) -> None:
         """Stop the runs that no longer answer the spec, and forget the oldest of those that have ended."""
         runs, now, rule = await self._runs(job), self.clock.now(), self.retention.runs
-        has_ended = {one.name for one in runs if one.phase in ("Succeeded", "Failed")}
-        stopped = [one.name for one in runs if one.name not in has_ended and one.name != keep]
-        ended = [Ended(one.name, one.finished_at or now) for one in runs if one.name in has_ended]
+        has_ended = {one.name for _, one in runs if one.phase in ("Succeeded", "Failed")}
+        stopped = [one.name for _, one in runs if one.name not in has_ended and one.name != keep]
+        ended = [Ended(one.name, one.finished_at or now) for _, one in runs if one.name in has_ended]
         forgotten = surplus(ended, rule, now, needed=(keep,))
-        for workload in (*stopped, *forgotten):
-            await self.cluster.delete(workload)
+        for place, one in runs:
+            if one.name in (*stopped, *forgotten):
+                await place.delete(one.name)
         if forgotten:
             message = f"removed what was left of {', '.join(forgotten)}: {rule.in_words('runs')}"
             data = {"removed": list(forgotten), "ended": len(ended), **asdict(rule)}
@@ -228,8 +250,8 @@ class JobController:
 
     async def _remove(self, job: ModelJob) -> None:
         runs = await self._runs(job)
-        for one in runs:
-            await self.cluster.delete(one.name)
+        for place, one in runs:
+            await place.delete(one.name)
         if not runs:
             self.recorder.forget(subject_of(job))
             update(self.store, ModelJob, job.name, without_finalizer)

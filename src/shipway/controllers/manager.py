@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from shipway.controllers.clusters import Clusters
 from shipway.controllers.objects import Objects
 from shipway.controllers.queue import Key, Queue
 from shipway.controllers.retention import RETENTION
-from shipway.controllers.templates import job_of_workload
+from shipway.controllers.templates import is_run, job_of_workload
 from shipway.controllers.updates import find
 from shipway.errors import NotFound
-from shipway.kinds import Model, ModelService, Object, Revision, Route
-from shipway.ports import Cluster
+from shipway.kinds import LOCAL, Model, ModelService, Object, Revision, Route
 
 GATEWAY: Key = ("Gateway", "gateway")
 
@@ -30,12 +30,17 @@ def keys_of_object(obj: Object, objects: Objects) -> list[Key]:
             return [obj.key]
 
 
+def _owner_elsewhere(workload: str) -> Key:
+    """Where a service is one workload, which has its name."""
+    return ("ModelJob", job_of_workload(workload)) if is_run(workload) else ("ModelService", workload)
+
+
 @dataclass(slots=True)
 class Manager:
     """Watches both worlds and feeds the queue; sweeps workloads that nobody owns."""
 
     store: Objects
-    cluster: Cluster
+    clusters: Clusters
     queue: Queue
     changed: asyncio.Event = field(default_factory=asyncio.Event)  # set by whoever writes to the store
 
@@ -69,8 +74,8 @@ class Manager:
         return version
 
     async def _watch_cluster(self) -> None:
-        async for workload in self.cluster.watch():
-            self._add(self._owners(workload))
+        async for cluster, workload in self.clusters.watch():
+            self._add(self._owners(workload) if cluster == LOCAL else [_owner_elsewhere(workload)])
 
     def _owners(self, workload: str) -> list[Key]:
         if workload == GATEWAY[1]:
@@ -82,14 +87,14 @@ class Manager:
 
     async def _sweep(self) -> None:
         """Stop workloads whose object is gone: the last hub died between the two deletions."""
-        for seen in await self.cluster.list():
+        for seen in await self.clusters.local.list():
             kind, name = self._owners(seen.name)[0]
             if kind == GATEWAY[0]:
                 continue
             try:
                 self.store.get(kind, name)
             except NotFound:
-                await self.cluster.delete(seen.name)
+                await self.clusters.local.delete(seen.name)
 
     def _add(self, keys: list[Key]) -> None:
         for key in keys:

@@ -76,16 +76,15 @@ def _step(value: object) -> int:
 class MetricFollower:
     """Follows the log of each running job. A hub that comes later goes on where the last one ended."""
 
-    def __init__(self, cluster: Cluster, journal: Journal) -> None:
-        self._cluster = cluster
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._tasks: dict[str, asyncio.Task[dict[str, float]]] = {}
 
-    def follow(self, workload: str, subject: str, run: str) -> None:
+    def follow(self, cluster: Cluster, workload: str, subject: str, run: str) -> None:
         """Begin, unless it is followed already. ``run`` names the attempt, so that a retry starts anew."""
         if workload in self._tasks:
             return
-        task = self._tasks[workload] = asyncio.create_task(self._follow(workload, subject, run))
+        task = self._tasks[workload] = asyncio.create_task(self._follow(cluster, workload, subject, run))
         # A run that fails or is stopped is never finished by finish(): its log ends, and it is forgotten.
         task.add_done_callback(lambda ended: self._forget(workload, ended))
 
@@ -95,9 +94,9 @@ class MetricFollower:
         if not ended.cancelled() and (error := ended.exception()) is not None:
             log.warning("the metrics of %s are not followed any more: %s", workload, error, exc_info=error)
 
-    async def finish(self, workload: str, subject: str, run: str) -> dict[str, float]:
+    async def finish(self, cluster: Cluster, workload: str, subject: str, run: str) -> dict[str, float]:
         """Wait until the log of an ended job is read; the last value of each metric."""
-        self.follow(workload, subject, run)
+        self.follow(cluster, workload, subject, run)
         latest = await self._tasks[workload]
         return {one.name: one.value for one in self._journal.points(subject, run=run)} | latest
 
@@ -108,11 +107,11 @@ class MetricFollower:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(self, workload: str, subject: str, run: str) -> dict[str, float]:
+    async def _follow(self, cluster: Cluster, workload: str, subject: str, run: str) -> dict[str, float]:
         """The last value of each metric in the log, which is the truth and is read from its start."""
-        known = await self._recorded(workload, subject, run)
+        known = await self._recorded(cluster, workload, subject, run)
         latest: dict[str, float] = {}
-        async for points in self._lines(workload, subject, run, follow=True):
+        async for points in self._lines(cluster, workload, subject, run, follow=True):
             latest |= {one.name: one.value for one in points}
             fresh = points[known:] if known < len(points) else []
             known = max(0, known - len(points))
@@ -120,7 +119,7 @@ class MetricFollower:
                 self._journal.record(fresh)
         return latest
 
-    async def _recorded(self, workload: str, subject: str, run: str) -> int:
+    async def _recorded(self, cluster: Cluster, workload: str, subject: str, run: str) -> int:
         """How many points of the log are in the journal already: all up to the one that was recorded last.
 
         Their number in the journal does not say it: the journal forgets its oldest points, the log its oldest lines.
@@ -129,14 +128,16 @@ class MetricFollower:
         known = count = 0
         if recorded:
             last = _essence(recorded[-1])
-            async for points in self._lines(workload, subject, run, follow=False):
+            async for points in self._lines(cluster, workload, subject, run, follow=False):
                 for one in points:
                     count += 1
                     known = count if _essence(one) == last else known
         return known
 
-    async def _lines(self, workload: str, subject: str, run: str, *, follow: bool) -> AsyncIterator[list[MetricPoint]]:
-        async for line in self._cluster.logs(workload, follow=follow):
+    async def _lines(
+        self, cluster: Cluster, workload: str, subject: str, run: str, *, follow: bool
+    ) -> AsyncIterator[list[MetricPoint]]:
+        async for line in cluster.logs(workload, follow=follow):
             if line.replica == 0 and (points := parse(line, subject, run)):
                 yield points
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from shipway.kinds import CHAMPION, Object
 from shipway.ports import Clock, Entry, Journal
 
-ASKED = ("Applied", "DeleteAsked")  # events: what somebody asked of us, with "by" in their data
+ASKED = ("Applied", "DeleteAsked", "UndoAsked")  # events: what somebody asked of us, with "by" in their data
 ALIAS_MOVES = ("ChampionMoved", "AliasMoved")  # lines of a model's ledger, with "by" in their data
 NOBODY = "the hub"  # who did what nobody asked for, or what was asked for before the journal begins
 

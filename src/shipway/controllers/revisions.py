@@ -59,7 +59,12 @@ def how_ended(ended: Replica) -> str:
 def _fields(spec: RevisionSpec) -> dict[str, Any]:
     model = f"{spec.model.name}:{spec.model.version}" if spec.model is not None else None
     source = spec.template.source.digest if spec.template.source is not None else None
-    return {**spec.template.model_dump(mode="json", by_alias=True), "model": model, "source": source}
+    return {
+        **spec.template.model_dump(mode="json", by_alias=True),
+        "model": model,
+        "source": source,
+        "cluster": spec.cluster,
+    }
 
 
 def _others(env: Mapping[str, Any], than: Mapping[str, Any]) -> list[str]:

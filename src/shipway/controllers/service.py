@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -13,12 +13,13 @@ from shipway.bundle import Observed
 from shipway.controllers.model import version_of
 from shipway.controllers.objects import Objects
 from shipway.controllers.recorder import Recorder, subject_of
-from shipway.controllers.revisions import in_words, restart_of, template_changes
+from shipway.controllers.revisions import in_words, template_changes
+from shipway.controllers.rolling import RollingServices
+from shipway.controllers.service_journal import Blocked, ServiceJournal
 from shipway.controllers.templates import revision_workload
 from shipway.controllers.updates import ensure, find, is_leaving, update, with_finalizer, without_finalizer
 from shipway.formats import is_pickle
 from shipway.kinds import (
-    LATEST,
     LOCAL,
     RETRY,
     Model,
@@ -34,28 +35,9 @@ from shipway.kinds import (
 from shipway.models import Versions
 from shipway.ports import Clock, Cluster, Gateway
 from shipway.retention import Ended, Retention, surplus
-from shipway.rollout import Outcome, RevisionSeen, Step, Wanted, step
+from shipway.rollout import RevisionSeen, Step, Wanted, step
 
 _LONGEST_DRAIN = 3600.0  # seconds, where requests have no time limit
-
-
-class _Blocked(Exception):
-    """The service cannot be rolled out as declared; becomes the condition RolledOut. Never leaves this file.
-
-    ``final``: waiting does not help, the user has to change something.
-    """
-
-    def __init__(self, reason: str, message: str, *, final: bool = False) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
-        self.final = final
-
-    def mark(self, service: ModelService, now: datetime) -> ModelService:
-        if not self.final:
-            return service.mark_waiting(self.reason, self.message, now)
-        status = service.status
-        return service.mark_rollout_failed(status.latest_revision, status.latest_model, self.reason, self.message, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +50,8 @@ class ServiceController:
     clock: Clock
     recorder: Recorder
     versions: Versions
+    journal: ServiceJournal
+    rolling: RollingServices
     retention: Retention = Retention()
 
     async def reconcile(self, name: str) -> datetime | None:
@@ -80,16 +64,28 @@ class ServiceController:
             return None
         try:
             model = await self._resolve(service)
-            return await self._roll(service, model, self._revision(service, model))
-        except _Blocked as blocked:
+            return await self._bring(service, model, self._revision(service, model))
+        except Blocked as blocked:
             serving = find(self.store, Revision, service.status.ready_revision or "-")
             if serving is not None:
                 # What has the traffic goes on, and is looked after: restarts, scaling, its status.
-                return await self._roll(service, service.status.model, serving, blocked)
+                return await self._bring(service, service.status.model, serving, blocked)
             mark, now = blocked.mark, self.clock.now()
-            self._record_blocked(service, blocked)
-            self._write(service, lambda one: mark(one, now).mark_not_serving(now))
+            self.journal.blocked(service, blocked)
+            self.journal.write(service, lambda one: mark(one, now).mark_not_serving(now))
             return None
+
+    async def _bring(
+        self, service: ModelService, model: ResolvedModel | None, revision: Revision, blocked: Blocked | None = None
+    ) -> datetime | None:
+        """Where it is declared to run."""
+        if service.spec.cluster == LOCAL:
+            if service.status.cluster != LOCAL and _lives_here(find(self.store, Route, service.name), revision):
+                await self.rolling.remove(service)
+            return await self._roll(service, model, revision, blocked)
+        wake_at = await self.rolling.roll(service, model, revision, blocked)
+        await self._collect(service, revision.name)
+        return wake_at
 
     async def _resolve(self, service: ModelService) -> ResolvedModel | None:
         if service.spec.model is None:
@@ -99,11 +95,11 @@ class ServiceController:
         version = await asyncio.to_thread(version_of, self.versions, model, ref) if model is not None else None
         if version is None:
             if model is None:
-                raise _Blocked("ModelNotAvailable", f"there is no model {name}: a ModelJob makes one, or a Model")
-            raise _Blocked("ModelNotAvailable", f"model {name} has no version {ref!r} ({model.versions_in_words()})")
+                raise Blocked("ModelNotAvailable", f"there is no model {name}: a ModelJob makes one, or a Model")
+            raise Blocked("ModelNotAvailable", f"model {name} has no version {ref!r} ({model.versions_in_words()})")
         trusted = version.origin == "job" or version.trusted or service.spec.allow_pickle
         if is_pickle(version.format) and not trusted:
-            raise _Blocked(
+            raise Blocked(
                 "PickleNotTrusted",
                 f"{name}:{version.number} is a pickle ({version.format}) that was not trained here: loading it runs "
                 "whatever code it holds\ntrust it with allowPickle: true in the ModelService, or pull or import it "
@@ -125,13 +121,22 @@ class ServiceController:
         # How the files were chosen is not what runs: only the snapshot's digest is.
         document["source"] = template.source.digest if template.source else None
         document["model"] = model.digest if model else None
+        if service.spec.cluster != LOCAL:
+            document["cluster"] = service.spec.cluster
         digest = "sha256:" + hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
         mine = self._revisions(service)
         known = next((one for one in mine if one.spec.hash == digest), None)
         if known is not None:
             return known
         number = max((one.spec.number for one in mine), default=0) + 1
-        spec = RevisionSpec(service=service.name, number=number, template=template, model=model, hash=digest)
+        spec = RevisionSpec(
+            service=service.name,
+            number=number,
+            template=template,
+            model=model,
+            hash=digest,
+            cluster=service.spec.cluster,
+        )
         made = ensure(self.store, Revision(metadata=ObjectMeta(name=f"{service.name}-{number:05d}"), spec=spec))
         before = max(mine, key=lambda one: one.spec.number, default=None)
         changed = template_changes(before.spec, spec) if before is not None else {}
@@ -144,7 +149,7 @@ class ServiceController:
         return self.store.of(Revision, service.name)
 
     async def _roll(
-        self, service: ModelService, model: ResolvedModel | None, revision: Revision, blocked: _Blocked | None = None
+        self, service: ModelService, model: ResolvedModel | None, revision: Revision, blocked: Blocked | None = None
     ) -> datetime | None:
         now = self.clock.now()
         wanted = Wanted(
@@ -160,11 +165,11 @@ class ServiceController:
         decided = step(wanted, seen, route.spec.backends, route.status.live_backends, now, steady)
         # Processes first: a hub killed between the two repeats the step, and takes no old end for a new one's.
         await self._scale(seen, decided)
-        self._record_restarts(service, seen)
+        self.journal.restarts(service, [(one.revision.name, one.observed) for one in seen])
         if blocked is not None:
-            self._record_blocked(service, blocked)
+            self.journal.blocked(service, blocked)
         for name, outcome in decided.transitions.items():
-            self._transition(service, name, outcome, wanted, now)
+            self.journal.transition(service, name, outcome, wanted.retry, now)
         route = self._route(service, decided) or route
         self._status(service, model, wanted, {one.revision.name: one.observed for one in seen}, route, blocked)
         await self._collect(service, wanted.revision)
@@ -175,45 +180,6 @@ class ServiceController:
         draining = revision.status.phase == "Draining"
         active = await self.gateway.active(revision.name) if draining else None
         return RevisionSeen(revision, await self.cluster.observe(revision.name), active)
-
-    def _transition(self, service: ModelService, name: str, outcome: Outcome, wanted: Wanted, now: datetime) -> None:
-        def change(one: Revision) -> Revision:
-            match outcome.phase:
-                case "Starting":
-                    return one.mark_starting(wanted.retry, now)
-                case "Ready":
-                    return one.mark_ready(now)
-                case "Failed":
-                    return one.mark_failed(outcome.reason, outcome.message, outcome.tail, outcome.log, now)
-                case "Draining":
-                    return one.mark_draining(outcome.until or now, now)
-                case "Retired":
-                    return one.mark_retired(now)
-
-        present = find(self.store, Revision, name)
-        started = present.status.started_at if present is not None else None
-        message = f"{name}: {outcome.phase}" + (f", {outcome.message}" if outcome.message else "")
-        uid = present.metadata.uid if present is not None else None
-        data = {
-            **outcome.data,
-            "service": service.name,
-            "uid": uid,
-            "startedAt": started.isoformat() if started else None,
-        }
-        self.recorder.decision(subject_of(service), outcome.reason, message, data, once=True)
-        update(self.store, Revision, name, change)
-
-    def _record_blocked(self, service: ModelService, blocked: _Blocked) -> None:
-        self.recorder.decision(subject_of(service), blocked.reason, blocked.message, {"model": service.spec.model})
-
-    def _record_restarts(self, service: ModelService, seen: Sequence[RevisionSeen]) -> None:
-        """Supervisors start replicas again by themselves: here it is told, once each, whichever hub sees it."""
-        for one in seen:
-            for replica in one.observed.replicas if one.observed is not None else ():
-                if replica.restarts and one.observed is not None:
-                    message, data = restart_of(one.revision.name, replica, one.observed)
-                    about = ("revision", "replica", "restarts", "since")
-                    self.recorder.event(subject_of(service), "ReplicaRestarted", message, data, about=about)
 
     async def _scale(self, seen: Sequence[RevisionSeen], decided: Step) -> None:
         for one in seen:
@@ -248,7 +214,7 @@ class ServiceController:
         wanted: Wanted,
         observed: Mapping[str, Observed | None],
         route: Route,
-        blocked: _Blocked | None,
+        blocked: Blocked | None,
     ) -> None:
         now = self.clock.now()
         revision = find(self.store, Revision, wanted.revision)
@@ -263,9 +229,12 @@ class ServiceController:
                 one = blocked.mark(one, now)
             else:
                 one = _rolled(one, revision, observed.get(wanted.revision), model, serving, route, now)
+            if not serving and one.status.cluster != LOCAL:
+                return one  # while it moves here, what serves is elsewhere
             if serving or one.status.ready_revision:
                 environment = running.environment if running else one.status.environment
                 notes = "; ".join(running.notes) if running else ""
+                one = one.with_status(one.status.model_copy(update={"cluster": LOCAL, "addresses": ()}))
                 one = one.mark_serving(
                     ready=ready,
                     wanted=service.spec.replicas,
@@ -280,40 +249,8 @@ class ServiceController:
 
         before, after = service.status.ready_revision, change(service).status.ready_revision
         if after != before:
-            self._ledger(service, before, revision)
-        self._write(service, change)
-
-    def _ledger(self, service: ModelService, before: str, revision: Revision) -> None:
-        """Who has the traffic from now on, where, why and by whom."""
-        subject, model = subject_of(service), revision.spec.model
-        old = find(self.store, Revision, before or "-")
-        changed = template_changes(old.spec, revision.spec) if old is not None else {}
-        by, why = self.recorder.by(subject), ", ".join(in_words(changed)) or "the first revision with traffic"
-        if model is not None and set(changed) == {"model"}:
-            name, alias = split_reference(service.spec.model or "")
-            if name == model.name and alias != LATEST and not alias.isdigit():
-                by = self.recorder.moved_by(name, alias, model.version)
-                why = f"{name}:{model.version} became {alias}"
-        data = {
-            "from": before,
-            "to": revision.name,
-            "model": model.model_dump(mode="json") if model is not None else None,
-            "cluster": LOCAL,
-            "service": service.name,
-            "changed": changed,
-            "why": why,
-            "by": by,
-        }
-        what = f"{revision.name} ({model.name}:{model.version})" if model is not None else revision.name
-        self.recorder.ledger(subject, "Live", f"all traffic goes to {what}", data)
-
-    def _write(self, service: ModelService, change: Callable[[ModelService], ModelService]) -> ModelService | None:
-        # A spec that was applied meanwhile has its own pass: this one must not claim its generation.
-        def guarded(present: ModelService) -> ModelService:
-            same = present.metadata.uid == service.metadata.uid
-            return change(present).observed_at(service.metadata.generation) if same else present
-
-        return update(self.store, ModelService, service.name, guarded)
+            self.journal.live(service, before, revision)
+        self.journal.write(service, change)
 
     async def _collect(self, service: ModelService, wanted: str) -> None:
         retired = [
@@ -341,7 +278,7 @@ class ServiceController:
         left = [one for one in revisions if await self.cluster.observe(one.name) is not None]
         for one in left:
             await self.cluster.delete(one.name)
-        if not left:
+        if await self.rolling.remove(service) and not left:
             for one in revisions:
                 self.store.delete("Revision", one.name)
             by = self.recorder.by(subject_of(service))
@@ -354,6 +291,10 @@ def _since(ended: Revision) -> datetime | None:
     """Since when it has no traffic."""
     ready = ended.status.condition("Ready")
     return ready.last_transition_time if ready is not None else ended.metadata.creation_timestamp
+
+
+def _lives_here(route: Route | None, revision: Revision) -> bool:
+    return route is not None and any(one.revision == revision.name for one in route.status.live_backends)
 
 
 def _rolled(

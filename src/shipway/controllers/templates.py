@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from shipway import program
-from shipway.bundle import HttpProbe, Limits, Workload
+from shipway.bundle import HttpProbe, Limits, Owner, Terms, Workload
 from shipway.kinds import (
     JobInput,
     ModelJob,
+    ModelService,
     Probe,
     Resources,
     Revision,
@@ -14,6 +18,7 @@ from shipway.kinds import (
 )
 from shipway.kinds.quantity import cpu_cores, memory_bytes
 
+_RUN = re.compile(r"[-a-z0-9]+-[0-9a-f]{8}-[0-9]+-[0-9]+")
 DESCRIBE = ("python", "-m", "shipway.runtime.describe")
 
 
@@ -25,6 +30,11 @@ def run_workload_name(run: Run) -> str:
 def job_of_workload(workload: str) -> str:
     """The inverse: the job's name."""
     return workload.rsplit("-", 3)[0]
+
+
+def is_run(workload: str) -> bool:
+    """Whether that is the name of a run's attempt; else it is a service's."""
+    return _RUN.fullmatch(workload) is not None
 
 
 def attempt_of_workload(workload: str) -> tuple[int, int]:
@@ -79,6 +89,57 @@ def revision_workload(revision: Revision, replicas: int) -> Workload:
         liveness=_probe(template.liveness, live),
         limits=_limits(template.resources),
         grace_period=template.grace_period,
+    )
+
+
+def service_workload(service: ModelService, revision: Revision) -> Workload:
+    """The replicas of a service where the cluster exchanges them by itself: one workload, whichever revision it has."""
+    return replace(revision_workload(revision, service.spec.replicas), name=service.name)
+
+
+def terms_of_service(service: ModelService, revision: Revision | None = None, image: str = "") -> Terms:
+    """What a cluster beyond this machine is asked about it. ``revision``: the one that is to run; None where there is
+    no hub that numbers them. ``image``: in place of the template's own."""
+    spec = service.spec
+    template = revision.spec.template if revision is not None else spec.template()
+    return Terms(
+        owner=Owner(
+            kind="ModelService",
+            name=service.name,
+            uid=service.metadata.uid,
+            revision=revision.name if revision is not None else "",
+            labels=service.metadata.labels,
+        ),
+        image=image or template.image,
+        args=template.args,
+        port=template.port,
+        grpc_port=template.port + 1 if template.port < 65535 else template.port - 1,
+        resources=template.resources,
+        placement=template.placement,
+        volumes=template.volumes,
+        stable_identity=template.stable_identity,
+        exposure=spec.expose,
+        scaling=spec.scaling,
+        disruption=spec.disruption,
+        rolling_update=spec.rolling_update,
+        progress_deadline=spec.rollout.progress_deadline,
+    )
+
+
+def terms_of_job(job: ModelJob, image: str = "") -> Terms:
+    """The same of a job."""
+    spec = job.spec
+    return Terms(
+        owner=Owner(kind="ModelJob", name=job.name, uid=job.metadata.uid, labels=job.metadata.labels),
+        image=image or spec.image,
+        args=spec.args,
+        resources=spec.resources,
+        placement=spec.placement,
+        volumes=spec.volumes,
+        mode=spec.mode,
+        indexed=spec.indexed,
+        ttl=spec.ttl,
+        schedule=spec.schedule,
     )
 
 

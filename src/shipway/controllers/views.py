@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from shipway.bundle import LogLine
+from shipway.controllers.clusters import Clusters
 from shipway.controllers.manager import GATEWAY
 from shipway.controllers.objects import Objects
 from shipway.controllers.templates import run_workload_name
 from shipway.controllers.updates import all_of
 from shipway.errors import NotFound, Refused
-from shipway.kinds import ModelJob, ModelService, Object, Route
+from shipway.kinds import LOCAL, ModelJob, ModelService, Object, Route
 from shipway.ports import Cluster
 
 _POLL = 0.05  # seconds between looks at workloads that are ending
@@ -23,28 +24,28 @@ class Views:
     """Reads over several ports, and the orderly end."""
 
     store: Objects
-    cluster: Cluster
+    clusters: Clusters
 
     async def logs(
         self, kind: str, name: str, *, follow: bool = False, tail: int | None = None
     ) -> AsyncIterator[tuple[str, LogLine]]:
         """Lines of an object's workloads, each with its workload's name; several are merged as they come."""
         workloads = self._workloads_of(self.store.get(kind, name))
-        present = [one for one in workloads if await self.cluster.observe(one) is not None]
+        present = [(place, one) for place, one in workloads if await place.observe(one) is not None]
         if not present:
             raise NotFound(
                 f"{kind}/{name} has no log: nothing of it runs here", next_step=f"see `shipway get {kind} {name}`"
             )
         lines: asyncio.Queue[tuple[str, LogLine] | None] = asyncio.Queue(maxsize=1000)
 
-        async def read(workload: str) -> None:
+        async def read(place: Cluster, workload: str) -> None:
             try:
-                async for line in self.cluster.logs(workload, follow=follow, tail=tail):
+                async for line in place.logs(workload, follow=follow, tail=tail):
                     await lines.put((workload, line))
             finally:
                 await lines.put(None)
 
-        readers = [asyncio.create_task(read(one)) for one in present]
+        readers = [asyncio.create_task(read(place, one)) for place, one in present]
         try:
             left = len(readers)
             while left:
@@ -58,12 +59,15 @@ class Views:
                 reader.cancel()
             await asyncio.gather(*readers, return_exceptions=True)
 
-    def _workloads_of(self, obj: Object) -> list[str]:
+    def _workloads_of(self, obj: Object) -> list[tuple[Cluster, str]]:
         if isinstance(obj, ModelJob):
-            return [run_workload_name(obj.status.run)] if obj.status.run else []
+            run = obj.status.run
+            return [(self.clusters.of(run.cluster), run_workload_name(run))] if run is not None else []
+        if isinstance(obj, ModelService) and obj.spec.cluster != LOCAL:
+            return [(self.clusters.of(obj.spec.cluster), obj.name)]
         if isinstance(obj, ModelService):
             names = (obj.status.ready_revision, obj.status.latest_revision)
-            return [one for one in dict.fromkeys(names) if one]
+            return [(self.clusters.local, one) for one in dict.fromkeys(names) if one]
         raise Refused(f"{obj.kind} has no log: ModelJob and ModelService have")
 
     async def down(self, objects: Sequence[tuple[str, str]] | None) -> list[str]:
@@ -93,6 +97,6 @@ class Views:
 
     async def _end_gateway(self) -> None:
         # Told again and again: a pass that read the routes before they went may start Envoy once more.
-        while await self.cluster.observe(GATEWAY[1]) is not None and not all_of(self.store, Route):
-            await self.cluster.delete(GATEWAY[1])
+        while await self.clusters.local.observe(GATEWAY[1]) is not None and not all_of(self.store, Route):
+            await self.clusters.local.delete(GATEWAY[1])
             await asyncio.sleep(_POLL)

@@ -97,6 +97,7 @@ def _begin(job: ModelJob, seen: Seen, wanted: str, retrain: str, now: datetime) 
         components=dict(seen.components),
         declared=dict(seen.declared),
         started_at=now,
+        cluster=job.spec.cluster,
         retrain=retrain,
     )
     return _start(job, seen, run, asked_again)

@@ -43,6 +43,7 @@ class ClusterStatus(Status):
     notes: tuple[str, ...] = ()  # what is not, and why
     version: str = ""  # "v1.36.2"
     nodes: int = 0
+    platforms: tuple[str, ...] = ()  # of its nodes: "linux/amd64"; images are built for them
     gpus: dict[str, int] = {}  # allocatable, by extended resource: "nvidia.com/gpu"
     features: tuple[str, ...] = ()  # what was found: "image-volumes", "metrics-server", "gateway-api"
     owner: str = ""  # the hub that may write there

@@ -99,7 +99,8 @@ class Indexed(Value):
 class ModelJobSpec(Value):
     """What a user declares of a job."""
 
-    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()  # of the entrypoint that the image has, where no command is given
     source: Source = Source()
     requirements: str | tuple[str, ...] | None = None  # a file's name; the CLI writes its lines
     env: EnvVars = {}
@@ -125,6 +126,14 @@ class ModelJobSpec(Value):
     schedule: str = ""  # cron, as in Kubernetes' CronJob: rendered only; a hub starts no run by the clock
 
     @model_validator(mode="after")
+    def _command_or_image(self) -> Self:
+        if not self.command and not self.image:
+            raise ValueError("give command, or image (whose entrypoint is run)")
+        if self.args and (self.command or not self.image):
+            raise ValueError("args are of an image's own entrypoint: they need image, and no command")
+        return self
+
+    @model_validator(mode="after")
     def _gate_needs_model(self) -> Self:
         if self.evaluate is not None and self.model is None:
             raise ValueError("evaluate needs model: the gate decides about a model's version")
@@ -146,6 +155,7 @@ class Run(Value):
     exit_code: int | None = None
     signal: int | None = None
     retry_at: datetime | None = None
+    cluster: Name = LOCAL  # where it runs
     retrain: str = ""  # value of the retrain annotation that this run answers
 
 

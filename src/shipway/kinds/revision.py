@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar, Literal, Self
 
+from shipway.kinds.cluster import LOCAL
 from shipway.kinds.meta import DigestStr, Name, Object, Status, Value
 from shipway.kinds.service import ResolvedModel, RevisionTemplate
 
@@ -18,6 +19,7 @@ class RevisionSpec(Value):
     number: int
     template: RevisionTemplate
     model: ResolvedModel | None = None
+    cluster: Name = LOCAL
     hash: DigestStr  # of template and model: equal hashes are the same revision
 
 

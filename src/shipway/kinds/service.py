@@ -39,6 +39,7 @@ class RevisionTemplate(Value):
 
     predictor: str | None = None  # "predictor.py:Digits"; without one the model's format decides
     command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()  # of the entrypoint that the image has, where no command is given
     port: Annotated[int, Field(ge=1, le=65535)] = 8080  # inside a container; $PORT says it everywhere
     source: Source | None = None
     requirements: str | tuple[str, ...] | None = None
@@ -80,8 +81,12 @@ class ModelServiceSpec(RevisionTemplate):
 
     @model_validator(mode="after")
     def _model_or_command(self) -> Self:
-        if (self.model is None) == (not self.command):
+        if self.model is not None and self.command:
             raise ValueError("give either model (Shipway serves it) or command (your own server)")
+        if self.model is None and not self.command and not self.image:
+            raise ValueError("give model (Shipway serves it), command (your own server) or image (whose entrypoint is)")
+        if self.args and (self.command or not self.image):
+            raise ValueError("args are of an image's own entrypoint: they need image, and no command")
         if self.predictor and self.model is None:
             raise ValueError("predictor needs model; a server of your own has command and port")
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shipway.rollout.rolling import Rolling, step_rolling
 from shipway.rollout.step import Outcome, RevisionSeen, Step, Wanted, step
 
-__all__ = ["Outcome", "RevisionSeen", "Step", "Wanted", "step"]
+__all__ = ["Outcome", "RevisionSeen", "Rolling", "Step", "Wanted", "step", "step_rolling"]

@@ -12,7 +12,10 @@ import pytest
 from shipway.runtime.errors import BadInput
 from shipway.runtime.server.http.body import gunzip, inflate
 from shipway.runtime.server.http.deadlines import allowance
+from shipway.runtime.server.http.replies import refused
 from shipway.runtime.server.lingering import Lingering
+from shipway.runtime.server.refusals import NotServing, Reason, Refused
+from shipway.runtime.server.rpc.failure import failure_of
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,13 @@ def test_no_more_is_unpacked_than_may_be() -> None:
     assert len(gunzip(gzip.compress(bomb), 1000)) == 1000
     assert len(gunzip(gzip.compress(bytes(600)) * 2, 1000)) == 1000
     assert len(inflate(zlib.compress(bomb), 1000)) == 1000
+
+
+def test_what_takes_no_requests_now_says_so_to_the_gateway_in_both_protocols() -> None:
+    mark = ("x-shipway-not-serving", "1")
+    loading, overloaded = NotServing("the model is being loaded"), Refused(Reason.OVERLOADED, "too much", 1.0)
+    assert refused(loading).status == 503
+    assert mark in refused(loading).headers
+    assert mark in failure_of(loading).trailers
+    assert mark not in refused(overloaded).headers
+    assert mark not in failure_of(overloaded).trailers
