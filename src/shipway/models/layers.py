@@ -126,18 +126,23 @@ def _pieces(files: Iterable[SnapshotFile], sizes: dict[str, int], reading: _Read
     folders: set[str] = set()
     at = 0
     for file in files:
-        above = [one.as_posix() for one in reversed(PurePosixPath(file.name).parents[:-1])]
-        new = [one for one in above if one not in folders]
-        folders.update(new)
         with _opened(file) as (content, size):
             sizes[file.name] = size
-            headers = [tar.header(one, 0, folder=True) for one in new]
-            head = b"".join((*headers, tar.header(file.name, size, executable=file.executable)))
+            head = head_of(file, size, folders)
             yield head
             yield from _content(file, content, size, reading, at=at + len(head))
             yield tar.padding(size)
             at += len(head) + size + len(tar.padding(size))
     yield tar.END
+
+
+def head_of(file: SnapshotFile, size: int, folders: set[str]) -> bytes:
+    """What stands before a file's content in a tar: the folders above it that are not yet in ``folders``, and it."""
+    above = [one.as_posix() for one in reversed(PurePosixPath(file.name).parents[:-1])]
+    new = [one for one in above if one not in folders]
+    folders.update(new)
+    headers = [tar.header(one, 0, folder=True) for one in new]
+    return b"".join((*headers, tar.header(file.name, size, executable=file.executable)))
 
 
 def _content(file: SnapshotFile, content: BinaryIO, size: int, reading: _Reading, *, at: int = 0) -> Iterator[bytes]:

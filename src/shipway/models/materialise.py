@@ -37,6 +37,17 @@ def unpack(
         report(Progress(modelpack.file_of(layer) or layer.digest, layer.size, layer.size))
 
 
+def write_files(layout: Layout, descriptor: Descriptor, folder: Path, writers: Mapping[str, Writer]) -> None:
+    """Write the files of an artifact of any type below ``folder``: by the writer for its type, else as :func:`unpack`
+    does, and raising as that does."""
+    # Of the bytes, not of the index's entry: another tool may have left the type out there.
+    writer = writers.get(layout.read_artifact(descriptor).artifact_type or "")
+    if writer is not None:
+        writer(layout, descriptor, folder)
+    else:
+        unpack(layout, artifact.opened(layout, descriptor), folder)
+
+
 def _write_raw(layout: Layout, layer: Descriptor, folder: Path, limits: Limits) -> None:
     name = checked_name(layer.annotations.get(modelpack.FILEPATH, ""))
     if not name:
@@ -106,7 +117,7 @@ class Materials:
         marker.unlink(missing_ok=True)
         remove(part)
         part.mkdir(mode=0o700)
-        self._write(descriptor, part)
+        write_files(self._layout, descriptor, part, self._writers)
         _make_read_only(part)
         remove(folder)  # not before: a job that reads it now misses it for a moment only
         part.rename(folder)
@@ -114,14 +125,6 @@ class Materials:
         # Last: a chmod or a link of a file changes its ctime; that its folder is renamed does not.
         new.write_text(json.dumps({"boot": self._boot, "files": _stamps(folder)}))
         new.replace(marker)
-
-    def _write(self, descriptor: Descriptor, folder: Path) -> None:
-        # Of the bytes, not of the index's entry: another tool may have left the type out there.
-        writer = self._writers.get(self._layout.read_artifact(descriptor).artifact_type or "")
-        if writer is not None:
-            writer(self._layout, descriptor, folder)
-        else:
-            unpack(self._layout, artifact.opened(self._layout, descriptor), folder)
 
     def _is_whole(self, folder: Path) -> bool:
         try:

@@ -17,6 +17,7 @@ from shipway.oci.reference import Reference
 from shipway.oci.registry import contents, errors, manifests, referrers
 from shipway.oci.registry.credentials import Credentials
 from shipway.oci.registry.limits import DEFAULT, Limits
+from shipway.oci.registry.outgoing import Outgoing
 from shipway.oci.registry.pull import Wanted, everything, pull
 from shipway.oci.registry.push import push
 from shipway.oci.registry.repository import Repository
@@ -104,14 +105,21 @@ class Registry:
         meanwhile. Raises Corrupt when a blob of the layout is damaged or missing, and UserError when the reference has
         another digest.
         """
-        if reference.digest not in (None, descriptor.digest):
-            raise UserError(f"{reference} names another manifest than {descriptor.digest}, which is to be pushed")
-        repository = self._at(reference, "pull,push", report)
-        await push(repository, layout, descriptor, reference, reference.tag or reference.name)
+        await self.send(layout, descriptor, reference, report)
         if referrers:
+            repository = self._at(reference, "pull,push", report)
             for one in await in_thread(_below, layout, descriptor):
                 await push(repository, layout, one, reference, one.digest)
         return descriptor
+
+    async def send(
+        self, source: Outgoing, descriptor: Descriptor, reference: Reference, report: Report = silent
+    ) -> None:
+        """As :meth:`push`, without referrers, from wherever the blobs come. Raises as it does."""
+        if reference.digest not in (None, descriptor.digest):
+            raise UserError(f"{reference} names another manifest than {descriptor.digest}, which is to be pushed")
+        repository = self._at(reference, "pull,push", report)
+        await push(repository, source, descriptor, reference, reference.tag or reference.name)
 
     async def referrers(self, reference: Reference, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
         """What refers to the manifest that the reference names, with type and annotations of each."""

@@ -7,15 +7,15 @@ from collections.abc import Collection, Mapping
 from shipway.errors import ShipwayError
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.digest import Digest
-from shipway.oci.layout import Layout
 from shipway.oci.pushed import pushed
 from shipway.oci.reference import Reference
 from shipway.oci.registry import contents
+from shipway.oci.registry.outgoing import Outgoing
 
 _MOST = 100  # versions that are looked at: a mount saves an upload, it is not worth reading thousands of manifests
 
 
-def origins(layout: Layout, target: Reference, wanted: Collection[Digest]) -> Mapping[Digest, str]:
+def origins(layout: Outgoing, target: Reference, wanted: Collection[Digest]) -> Mapping[Digest, str]:
     """Of the ``wanted`` blobs those that were pushed to the target's registry, and to which repository.
 
     What was pushed may have been deleted there since: a mount that is refused becomes an upload.
@@ -45,7 +45,7 @@ def neighbour(entry: Descriptor, target: Reference) -> str | None:
     return next((name for name in names if name != target.repository), None)
 
 
-def _blobs(layout: Layout, descriptor: Descriptor, depth: int) -> Collection[Digest]:
+def _blobs(layout: Outgoing, descriptor: Descriptor, depth: int) -> Collection[Digest]:
     try:
         found = contents.of(layout.read_blob(descriptor))
     except (ValueError, ShipwayError):

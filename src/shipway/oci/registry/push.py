@@ -6,11 +6,11 @@ from shipway.oci import referrers as lists
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.index import Index
 from shipway.oci.label import label
-from shipway.oci.layout import Layout
 from shipway.oci.manifest import INDEX_TYPES, Manifest
 from shipway.oci.reference import Reference
 from shipway.oci.registry import contents, manifests, referrers
 from shipway.oci.registry.origins import origins
+from shipway.oci.registry.outgoing import Outgoing
 from shipway.oci.registry.repository import Repository
 from shipway.oci.registry.send import Sender
 from shipway.oci.registry.threads import in_thread
@@ -19,7 +19,7 @@ from shipway.oci.registry.walk import walk
 from shipway.transfer import Progress
 
 
-async def push(repository: Repository, layout: Layout, root: Descriptor, target: Reference, name: str) -> None:
+async def push(repository: Repository, layout: Outgoing, root: Descriptor, target: Reference, name: str) -> None:
     """Send a manifest with all that it needs; ``name``, a tag or its own digest, is written last of all."""
 
     async def read(descriptor: Descriptor) -> bytes:

@@ -13,8 +13,8 @@ from shipway.errors import RegistryRefused
 from shipway.oci.descriptor import Descriptor
 from shipway.oci.digest import Digest
 from shipway.oci.label import label
-from shipway.oci.layout import Layout
 from shipway.oci.registry import errors, headers, location, upload
+from shipway.oci.registry.outgoing import Outgoing
 from shipway.oci.registry.repository import Repository
 from shipway.oci.registry.source import Source
 from shipway.oci.registry.threads import in_thread
@@ -44,7 +44,7 @@ class _Upload:
 class Sender:
     """Sends blobs of a layout to a repository. ``origins``: which other repository of the registry has which."""
 
-    def __init__(self, repository: Repository, layout: Layout, origins: Mapping[Digest, str]) -> None:
+    def __init__(self, repository: Repository, layout: Outgoing, origins: Mapping[Digest, str]) -> None:
         self._repository = repository
         self._transport = repository.transport
         self._layout = layout

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final, Self
 
 from shipway.errors import Corrupt
 from shipway.oci.descriptor import Descriptor
-from shipway.oci.layout import Layout
+from shipway.oci.registry.outgoing import Outgoing
 from shipway.oci.registry.threads import in_thread
 
 _PIECE: Final = 1 << 20  # bytes
@@ -22,7 +22,7 @@ class Source:
     """
 
     def __init__(
-        self, layout: Layout, descriptor: Descriptor, start: int, end: int, sent: Callable[[int], None]
+        self, layout: Outgoing, descriptor: Descriptor, start: int, end: int, sent: Callable[[int], None]
     ) -> None:
         self._layout = layout
         self._descriptor = descriptor
