@@ -32,6 +32,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
 """
+SERVE_OTHERWISE = SERVE + "# otherwise"
 PRINT = "import sys; print('one', flush=True); print('two', file=sys.stderr, flush=True); print('three', end='')"
 FAIL = "import sys; print('before the end', flush=True); sys.exit(7)"
 SLEEP = "import time; print('asleep', flush=True); time.sleep(600)"
@@ -85,9 +86,10 @@ def play(cluster: FakeCluster, workload: Workload) -> None:
                 cluster.finish(name, reason="TimedOut")
 
 
-def check_cluster(make: MakeCluster) -> None:
-    """The whole contract of :class:`shipway.ports.Cluster`; ``make()`` gives an empty cluster for each check."""
-    for check in CLUSTER_CHECKS:
+def check_cluster(make: MakeCluster, *, rolling: bool = False) -> None:
+    """The whole contract of :class:`shipway.ports.Cluster`; ``make()`` gives an empty cluster for each check.
+    ``rolling``: of one that exchanges the replicas of servers by itself."""
+    for check in ROLLING_CHECKS if rolling else CLUSTER_CHECKS:
         asyncio.run(run_check(make, check))
 
 
@@ -117,6 +119,11 @@ async def until(cluster: Cluster, name: str, condition: Callable[[Observed], boo
 async def until_ready(cluster: Cluster, name: str, replicas: int = 1) -> Observed:
     """Wait until so many replicas are ready and no other is left."""
     return await until(cluster, name, lambda one: len(one.ready) == len(one.replicas) == replicas)
+
+
+async def until_rolled_out(cluster: Cluster, name: str, replicas: int) -> Observed:
+    """Wait until all replicas are of what was applied last, and no other is left."""
+    return await until(cluster, name, lambda one: one.rolled_out and len(one.ready) == len(one.replicas) == replicas)
 
 
 async def until_ended(cluster: Cluster, name: str) -> Observed:
@@ -230,6 +237,14 @@ async def check_a_crashing_server_is_restarted(cluster: Cluster) -> None:
     assert seen.replicas[0].reason == "Error"
 
 
+async def check_a_server_without_its_model_says_so(cluster: Cluster) -> None:
+    await cluster.apply(server("hollow", NO_MODEL))
+    told = "no weights in model.bin"
+    seen = await until(cluster, "hollow", lambda one: any(replica.message == told for replica in one.replicas))
+    only = seen.replicas[0]
+    assert (seen.phase, only.reason, only.exit_code, only.signal) == ("Running", "ModelNotLoaded", 3, None)
+
+
 async def check_a_server_without_its_model_is_not_restarted(cluster: Cluster) -> None:
     await cluster.apply(server("hollow", NO_MODEL))
     seen = await until(cluster, "hollow", lambda one: any(replica.phase == "Exited" for replica in one.replicas))
@@ -303,14 +318,17 @@ async def check_watching(cluster: Cluster) -> None:
 async def check_logs(cluster: Cluster) -> None:
     await cluster.apply(job("talk", PRINT))
     followed = await asyncio.wait_for(lines(cluster, "talk", follow=True), PATIENCE)
-    assert {(one.replica, one.stream, one.text) for one in followed} == {
-        (0, "stdout", "one"),
-        (0, "stderr", "two"),
-        (0, "stdout", "three"),
-    }
+    assert {(one.replica, one.text) for one in followed} == {(0, "one"), (0, "two"), (0, "three")}
     assert await lines(cluster, "talk") == followed
     assert await lines(cluster, "talk", tail=2) == followed[1:]
     assert await lines(cluster, "talk", tail=0) == []
+
+
+async def check_logs_tell_the_streams(cluster: Cluster) -> None:
+    await cluster.apply(job("streams", PRINT))
+    await until_ended(cluster, "streams")
+    found = {(one.stream, one.text) for one in await lines(cluster, "streams")}
+    assert found == {("stdout", "one"), ("stderr", "two"), ("stdout", "three")}
 
 
 async def check_following_ends_with_the_workload(cluster: Cluster) -> None:
@@ -347,7 +365,35 @@ async def check_info(cluster: Cluster) -> None:
     assert set(info.limits) <= {"cpu", "memory"}
 
 
-CLUSTER_CHECKS: tuple[Check, ...] = (
+async def check_servers_are_used_once(cluster: Cluster) -> None:
+    await cluster.apply(server("web"))
+    assert "web" in await refusal(Conflict, cluster.apply(server("web", FAIL)))
+
+
+async def check_replicas_are_exchanged(cluster: Cluster) -> None:
+    await cluster.apply(server("web", replicas=2))
+    before = await until_rolled_out(cluster, "web", 2)
+    await cluster.apply(server("web", SERVE_OTHERWISE, replicas=2))
+    after = await until(cluster, "web", lambda one: one.hash != before.hash and one.rolled_out)
+    assert (after.hash, after.phase, after.reason) == (server("web", SERVE_OTHERWISE).hash(), "Running", "")
+    assert len(after.ready) == 2
+    assert not {one.name for one in after.replicas if one.phase == "Ready"} & {one.name for one in before.replicas}
+
+
+async def check_what_serves_stays_while_the_next_does_not_get_ready(cluster: Cluster) -> None:
+    await cluster.apply(server("web"))
+    before = (await until_rolled_out(cluster, "web", 1)).replicas[0]
+    await cluster.apply(server("web", FAIL))
+    held = await until(cluster, "web", lambda one: any(replica.restarts for replica in one.replicas))
+    assert (held.phase, held.rolled_out) == ("Running", False)
+    assert before in held.ready
+    await cluster.apply(server("web"))
+    back = await until_rolled_out(cluster, "web", 1)
+    assert (back.replicas, back.hash) == ((before,), server("web").hash())
+
+
+# What every place keeps.
+COMMON_CHECKS: tuple[Check, ...] = (
     check_a_server_gets_ready,
     check_a_job_succeeds,
     check_a_job_fails,
@@ -355,7 +401,7 @@ CLUSTER_CHECKS: tuple[Check, ...] = (
     check_a_job_may_take_so_long,
     check_a_command_that_does_not_exist,
     check_a_crashing_server_is_restarted,
-    check_a_server_without_its_model_is_not_restarted,
+    check_a_server_without_its_model_says_so,
     check_applying_again_changes_nothing,
     check_names_are_used_once,
     check_scaling_restarts_nothing,
@@ -367,4 +413,19 @@ CLUSTER_CHECKS: tuple[Check, ...] = (
     check_logs_of_nobody,
     check_the_environment_of_a_job,
     check_info,
+)
+
+# What a place keeps that starts and watches its replicas by itself: names of servers are used once.
+CLUSTER_CHECKS: tuple[Check, ...] = (
+    *COMMON_CHECKS,
+    check_a_server_without_its_model_is_not_restarted,
+    check_logs_tell_the_streams,
+    check_servers_are_used_once,
+)
+
+# What a place keeps that exchanges replicas by itself (``terms`` come from the cluster that ``make`` gives).
+ROLLING_CHECKS: tuple[Check, ...] = (
+    *COMMON_CHECKS,
+    check_replicas_are_exchanged,
+    check_what_serves_stays_while_the_next_does_not_get_ready,
 )
