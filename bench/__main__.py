@@ -9,6 +9,9 @@ from bench import measures
 from bench.data import data
 from bench.home import ROOT
 from bench.images.measure import images
+from bench.kubernetes.apply import kubernetes
+from bench.kubernetes.status import status as cluster_status
+from bench.kubernetes.watch import watch
 from bench.machine import describe
 from bench.models import models
 from bench.reconcile import reconcile
@@ -31,6 +34,9 @@ MEASURES = {
     "models": models,
     "data": data,
     "images": images,
+    "kubernetes": kubernetes,
+    "watch": watch,
+    "cluster-status": cluster_status,
     "demo": measures.demo,
 }
 

@@ -12,18 +12,23 @@ from shipway.bundle import Workload
 from shipway.clock import SystemClock
 from shipway.controllers import (
     GATEWAY,
+    Clusters,
     GatewayController,
     Manager,
     ModelController,
     Objects,
     Queue,
     Recorder,
+    RollingServices,
     ServiceController,
+    ServiceJournal,
 )
+from shipway.errors import Refused
 from shipway.journal.sqlite import SqliteJournal
-from shipway.kinds import ModelService, ModelServiceSpec, ObjectMeta
+from shipway.kinds import Cluster, ModelService, ModelServiceSpec, ObjectMeta
 from shipway.models import Lineage, Materials, Versions
 from shipway.oci import Layout
+from shipway.ports import RemoteCluster
 from shipway.settings import Settings
 from shipway.store.notifying import NotifyingStore
 from shipway.store.sqlite import SqliteStore
@@ -57,6 +62,10 @@ class Fleet:
         await self.queue.idle()
 
 
+def _no_other(declared: Cluster) -> RemoteCluster:
+    raise Refused(f"cluster {declared.name}: all services of this fleet are here")
+
+
 @asynccontextmanager
 async def fleet(where: Settings, services: int) -> AsyncIterator[Fleet]:
     """A hub with so many services, each of a model of its own, rolled out and at rest."""
@@ -71,10 +80,14 @@ async def fleet(where: Settings, services: int) -> AsyncIterator[Fleet]:
     recorder = Recorder(journal, clock)
     models = ModelController(objects, clock, versions, Materials(layout, where.cache), recorder)
     traffic = GatewayController(objects, cluster, gateway, clock, _ENVOY, recorder)
+    clusters = Clusters(cluster, objects, _no_other)
+    told = ServiceJournal(objects, recorder, clock)
+    rolling = RollingServices(objects, clusters, clock, told)
+    controller = ServiceController(objects, cluster, gateway, clock, recorder, versions, told, rolling)
     queue = Queue(
         {
             "Model": models.reconcile,
-            "ModelService": ServiceController(objects, cluster, gateway, clock, recorder, versions).reconcile,
+            "ModelService": controller.reconcile,
             GATEWAY[0]: traffic.reconcile,
         },
         clock,
@@ -84,7 +97,7 @@ async def fleet(where: Settings, services: int) -> AsyncIterator[Fleet]:
     for name in names:
         spec = ModelServiceSpec(model=name, requirements=("scikit-learn==1.5.2", "numpy==2.1.3"), env={"LEVEL": "info"})
         store.put(ModelService(metadata=ObjectMeta(name=name), spec=spec))
-    manager = Manager(objects, cluster, queue)
+    manager = Manager(objects, clusters, queue)
     store.subscribe(manager.changed.set)
     models.mirror_all()
     tasks = [asyncio.create_task(manager.run()), asyncio.create_task(clock.beat())]

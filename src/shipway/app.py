@@ -78,7 +78,7 @@ from shipway.oci import cipher as ciphers
 from shipway.oci.registry.client import Registry
 from shipway.oci.registry.credentials import DockerCredentials
 from shipway.packages.pip_reader import PipReader
-from shipway.ports import Clock, RemoteCluster, Supplies
+from shipway.ports import Clock, RemoteCluster
 from shipway.recovery.lost import check_nothing_lost
 from shipway.recovery.restore import finish
 from shipway.secrets import FileSecrets
@@ -146,8 +146,7 @@ def compose(where: Settings) -> Hub:
         prune_environments=lambda now, idle: environments.prune(cluster.interpreters(), now, idle=idle),
     )
     parts = Parts(objects, layout, versions, recorder, clock, _registries(where))
-    supplies = HomeSupplies(layout, _registries(where), where.cache)
-    clusters = Clusters(cluster, objects, _kubernetes(where, supplies, vault, clock))
+    clusters = Clusters(cluster, objects, _kubernetes(where, layout, materials, vault, clock))
     told = ServiceJournal(objects, recorder, clock)
     rolling = RollingServices(objects, clusters, clock, told)
     services = ServiceController(objects, cluster, gateway, clock, recorder, versions, told, rolling)
@@ -199,11 +198,12 @@ def compose(where: Settings) -> Hub:
     return Hub(backend, manager, queue, cluster, clusters, models, metrics, environments, clock, stop, port)
 
 
-def _kubernetes(where: Settings, supplies: Supplies, vault: FileSecrets, clock: Clock) -> Make:
+def _kubernetes(where: Settings, layout: Layout, materials: Materials, vault: FileSecrets, clock: Clock) -> Make:
     """Makes clusters of their declarations. What they need is imported with the first: most homes have none, and it
     costs a hub a quarter of its memory."""
 
     def make(declared: Cluster) -> RemoteCluster:
+        supplies = HomeSupplies(layout, materials, lambda: _registries(where)(declared.spec.plain_http))
         module = import_module(_KUBERNETES)
         made: RemoteCluster = module.KubernetesCluster(
             declared.spec, declared.name, home.identity(where), settings.inherited(), supplies, vault.values, clock

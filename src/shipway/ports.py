@@ -188,7 +188,7 @@ class RemoteCluster(Cluster, Protocol):
         ...
 
     async def diff(self, workload: Workload, terms: Terms) -> Sequence[Mapping[str, Any]]:
-        """What ``apply`` would change of objects that are there: ``{object, field, from, to}`` each. Changes nothing."""
+        """What ``apply`` would change of objects there: ``{object, field, from, to}`` each. Changes nothing."""
         ...
 
     async def forward(self, workload: str) -> int:

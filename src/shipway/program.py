@@ -57,14 +57,15 @@ def of_job(job: ModelJob) -> Program:
 
 
 def of_service(service: str, template: RevisionTemplate, model: ResolvedModel | None) -> Program:
-    """What a replica of the service starts: the user's own command, else the model server. ``model``: None where the
-    service has none, or where no version is known yet; then what depends on the version is left out."""
+    """What a replica of the service starts: the user's own command, else the entrypoint of an image that it names
+    (no command), else the model server. ``model``: None where the service has none, or where no version is known yet;
+    then what depends on the version is left out."""
     plain, secret = _split(template.env)
-    serves = not template.command
+    serves = not template.command and (model is not None or not template.image)
     if serves:
         plain |= _of_server(service, template, model)
     return Program(
-        command=template.command or MODEL_SERVER,
+        command=MODEL_SERVER if serves else template.command,
         env=plain,
         secret_env=secret,
         environment=Environment(
@@ -73,6 +74,15 @@ def of_service(service: str, template: RevisionTemplate, model: ResolvedModel | 
             features=_features(template, model) if serves else (),
         ),
     )
+
+
+def for_any_version(serves: Program) -> Program:
+    """The same, with what a version may need that is not known yet: onnxruntime, unless the user names one."""
+    environment = serves.environment
+    named = any(line.lower().startswith("onnxruntime") for line in environment.requirements)
+    if named or "onnx" in environment.features:
+        return serves
+    return replace(serves, environment=replace(environment, features=("onnx", *environment.features)))
 
 
 def _of_server(service: str, template: RevisionTemplate, model: ResolvedModel | None) -> dict[str, str]:

@@ -33,6 +33,8 @@ REQUIREMENTS = "requirements.txt"
 
 _IN_MEMORY = 8 << 20  # bytes of a tar that need no temporary file
 
+Key = tuple[str, str]  # kind, name
+
 _Kind = TypeVar("_Kind", bound=Object)
 _Result = TypeVar("_Result")
 
@@ -85,6 +87,15 @@ class Project:
         """The project with a digest for every reference in ``data``."""
         resolved = (_with_data(one, digests) if isinstance(one, ModelJob) else one for one in self.objects)
         return replace(self, objects=tuple(resolved), data=())
+
+    def on(self, cluster: str) -> Project:
+        """The project with its jobs and services on that cluster, but for those that say one themselves."""
+        return replace(self, objects=tuple(_on(one, cluster) for one in self.objects))
+
+    def with_images(self, images: Mapping[Key, str]) -> Project:
+        """The project with an image for every job and service that is among ``images``."""
+        imaged = (_with_spec(one, image=images[one.key]) if one.key in images else one for one in self.objects)
+        return replace(self, objects=tuple(imaged))
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +355,12 @@ def _with_data(job: ModelJob, digests: Mapping[str, str]) -> ModelJob:
         for name, one in job.spec.inputs.items()
     }
     return _with_spec(job, inputs=inputs)
+
+
+def _on(obj: Object, cluster: str) -> Object:
+    if isinstance(obj, ModelJob | ModelService) and "cluster" not in obj.spec.model_fields_set:
+        return _with_spec(obj, cluster=cluster)
+    return obj
 
 
 def _with_spec(obj: _Kind, **changes: Any) -> _Kind:

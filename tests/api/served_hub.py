@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from shipway.api.app import build
 from shipway.api.backend import Backend, DownRequest
 from shipway.api.serve import serve
-from shipway.bundle import ClusterInfo, LogLine, Observed, Replica, Workload
+from shipway.bundle import ClusterInfo, LogLine, Observed, Replica, Terms, Workload
 from shipway.client import HubClient
 from shipway.controllers import Catalog, Curator, Recorder, Stories
 from shipway.controllers.operations.collecting import Collecting
@@ -34,6 +34,7 @@ from shipway.store.notifying import NotifyingStore
 from shipway.testing.clock import FakeClock
 from shipway.testing.journal import FakeJournal
 from shipway.testing.store import FakeStore
+from tests.api.fake_clusters import FakeClusters
 from tests.api.fake_signatures import FakeSignatures
 from tests.api.fake_transfers import FakeTransfers
 
@@ -92,7 +93,7 @@ class OneWorkload:
         replica = Replica(0, "Ready", "127.0.0.1:41234", pid=7, exit_code=None)
         return (Observed("d-00001", "sha256:0", "Running", (replica,), started_at=NOW),)
 
-    async def apply(self, workload: Workload) -> None:
+    async def apply(self, workload: Workload, terms: Terms | None = None) -> None:
         raise NotImplementedError
 
     async def delete(self, name: str) -> None:
@@ -126,6 +127,7 @@ class Hub:
     secrets: FakeSecrets = field(default_factory=FakeSecrets)
     transfers: FakeTransfers = field(default_factory=FakeTransfers)
     signatures: FakeSignatures = field(default_factory=FakeSignatures)
+    clusters: FakeClusters = field(default_factory=FakeClusters)
     downs: list[DownRequest] = field(default_factory=list)
     shutdowns: int = 0
     logs_closed: threading.Event = field(default_factory=threading.Event)
@@ -176,6 +178,11 @@ class Hub:
             ),
             signatures=self.signatures,
             asked=Recorder(self.journal, FakeClock()).asked,
+            check_cluster=self.clusters.check,
+            claim_cluster=self.clusters.claim,
+            diff=self.clusters.diff,
+            forward=self.clusters.forward,
+            undo=self.clusters.undo,
             shutdown=self._shutdown,
             hub={"version": "0.1.0", "pid": 1, "home": "/home/x"},
             uploads=self.socket.parent.parent / "uploads",

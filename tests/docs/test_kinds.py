@@ -51,7 +51,7 @@ def type_words(hint: Any) -> str:
     if origin is Annotated:
         return type_words(arguments[0]) + "".join(f", {one}" for one in bounds(arguments[1:]))
     if origin is Literal:
-        return " or ".join(f"`{one}`" for one in arguments)
+        return " or ".join(f"`{one}`" if one else '`""`' for one in arguments)
     if origin in (Union, types.UnionType):
         return " or ".join(type_words(one) for one in arguments if one is not type(None))
     if origin is tuple:
@@ -94,7 +94,7 @@ def plain(value: Any) -> str:
         case dict():
             return "{" + ", ".join(f"{name}: {plain(one)}" for name, one in value.items()) + "}"
         case tuple():
-            return "[" + ", ".join(f'"{one}"' for one in value) + "]"
+            return "[" + ", ".join(plain(one) if isinstance(one, BaseModel) else f'"{one}"' for one in value) + "]"
         case "":
             return '""'
     return str(value)
@@ -150,7 +150,10 @@ def test_the_page_shows_no_type_that_does_not_exist() -> None:
 def test_what_the_page_says_of_tables_that_it_leaves_out() -> None:
     assert all(set(kind.model_fields) == set(Object.model_fields) for kind in KINDS.values())
     assert set(KINDS) <= set(sections())
-    left_out = set(ModelServiceSpec.model_fields) - set(RevisionTemplate.model_fields)
+    beside = {
+        name: one for name, one in ModelServiceSpec.model_fields.items() if name not in RevisionTemplate.model_fields
+    }
+    left_out = {one.alias or name for name, one in beside.items()}
     assert set(re.findall(r"`(\w+)`", sections()["RevisionTemplate"])) == left_out
 
 

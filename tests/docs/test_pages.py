@@ -45,6 +45,9 @@ PAGES = (
             "testing",
             "registries",
             "data",
+            "kubernetes",
+            "import",
+            "gitops",
         )
     ),
     pytest.param("images", marks=[pytest.mark.thorough, pytest.mark.realtool, NEEDS_MMDEBSTRAP]),

@@ -19,6 +19,12 @@ ELSE = {*KINDS, "CSafeLoader", "NotReady"}
 # Where reasons are made; the faces only show them.
 ROOMS = ("cluster", "controllers", "envoy", "jobs", "kinds", "models", "rollout")
 
+# There words that are joined are mostly Kubernetes' own: kinds, and reasons that we translate. Ours stand in a Why.
+KUBERNETES = SOURCE / "cluster" / "kubernetes"
+OURS = {"Why": 0}
+# Fields of kinds that have Kubernetes' names have its values too, and no reasons.
+DECLARED = {SOURCE / "kinds" / f"{name}.py" for name in ("exposure", "placement", "scaling", "volumes")}
+
 # Which positional argument of these calls is a reason (0-based, ``self`` not counted).
 REASON_AT = {
     "Decision": 1,
@@ -104,13 +110,38 @@ def joined(tree: ast.AST) -> Iterator[str]:
             yield node.value
 
 
+def in_kubernetes() -> set[str]:
+    trees = [ast.parse(path.read_text()) for path in KUBERNETES.rglob("*.py")]
+    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
+    tables = (code for tree in trees for code in table(tree))
+    return {*(code for call in calls for code in argument(call, OURS)), *tables}
+
+
+def table(tree: ast.AST) -> Iterator[str]:
+    """The codes that a Why gets from a mapping."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("_DISRUPTIONS", "_DOOM"):
+            assert isinstance(node.value, ast.Dict)
+            for value in node.value.values:
+                yield from strings(value)
+
+
 def in_code() -> set[str]:
     # An __init__ holds the names that a room exports.
-    paths = [path for room in ROOMS for path in (SOURCE / room).rglob("*.py") if path.name != "__init__.py"]
+    paths = [
+        path
+        for room in ROOMS
+        for path in (SOURCE / room).rglob("*.py")
+        if path.name != "__init__.py" and KUBERNETES not in path.parents and path not in DECLARED
+    ]
     trees = [ast.parse(path.read_text()) for path in paths]
     # The API says who asked; its other words are names of schemas.
     asked = reasons(ast.parse((SOURCE / "api" / "callers.py").read_text()))
-    return {*asked, *(code for tree in trees for code in [*reasons(tree), *types(tree), *joined(tree)])} - ELSE
+    return {
+        *asked,
+        *in_kubernetes(),
+        *(code for tree in trees for code in [*reasons(tree), *types(tree), *joined(tree)]),
+    } - ELSE
 
 
 def on_page() -> set[str]:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from shipway.api import (
     artifacts,
+    clusters,
     data,
     gc,
     journal,
@@ -117,6 +118,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *signatures.ENDPOINTS,
     *why.ENDPOINTS,
     *gc.ENDPOINTS,
+    *clusters.ENDPOINTS,
     *secrets.ENDPOINTS,
     *system.ENDPOINTS,
     Endpoint("GET", "/openapi.json", openapi_document, "This document", OBJECT),

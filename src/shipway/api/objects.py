@@ -14,9 +14,10 @@ from shipway.api.endpoint import BOOLEAN, INTEGER, OBJECT, STRING, Endpoint, NoQ
 from shipway.api.merge import MADE_BY_SHIPWAY, declared, merge, result_of
 from shipway.api.requests import Position, Seconds, backend, json_object, kind_of, query
 from shipway.api.responses import Event, EventStream, Json, JsonText
+from shipway.api.rules import check_cluster, check_removal, missing_image
 from shipway.api.wake import Wake, after
 from shipway.errors import Conflict, FieldError, InvalidObject, NotFound, UserError
-from shipway.kinds import API_VERSION, KINDS, ModelJob, Object, Value
+from shipway.kinds import API_VERSION, KINDS, Cluster, ModelJob, Object, Value
 from shipway.kinds.job import JobInput
 from shipway.kinds.load import object_from_document
 from shipway.kinds.meta import Name
@@ -33,6 +34,12 @@ class WatchQuery(Value):
     watch: bool = False
     since: Position = 0
     wait: Seconds | None = None
+
+
+class DeleteQuery(Value):
+    """``force``: also a cluster that services or jobs run on; they go on there, and no hub looks after them."""
+
+    force: bool = False
 
 
 async def list_all(request: Request) -> Response:
@@ -52,12 +59,12 @@ async def put(request: Request) -> Response:
     query(request, NoQuery)
     kind, name = _key(request)
     obj = object_from_document(await json_object(request))
-    if missing := _without_digest(obj):
+    if missing := [*_without_digest(obj), *check_cluster(obj), *missing_image(obj)]:
         raise InvalidObject(missing)
     if obj.key != (kind, name):
         raise UserError(f"the body is {obj.kind} {obj.name!r}, the path says {kind} {name!r}")
     store = backend(request).store
-    before = _find(store, obj)
+    before = find_object(store, obj)
     after = store.put(obj)
     if result_of(before, after) != "unchanged":
         applied(request, before, after)
@@ -65,7 +72,13 @@ async def put(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    query(request, NoQuery)
+    asked = query(request, DeleteQuery)
+    kind, name = _key(request)
+    if kind == Cluster.__name__:
+        store = backend(request).store
+        store.get(kind, name)  # one that is not there is told as such, whoever names it
+        running = [*store.list("ModelService")[0], *store.list("ModelJob")[0]]
+        check_removal(name, running, force=asked.force)
     gone = backend(request).store.delete(*_key(request))
     delete_asked(request, *gone.key)
     return Json(gone.to_json())
@@ -78,7 +91,7 @@ async def apply(request: Request) -> Response:
     documents, dry_run = body.get("objects"), body.get("dryRun", False)
     if unknown or not isinstance(documents, list) or not isinstance(dry_run, bool):
         raise UserError('the body must be {"objects": [...], "dryRun": true or false}')
-    return Json({"results": [_applied(request, obj, dry_run=dry_run) for obj in _desired(documents)]})
+    return Json({"results": [_applied(request, obj, dry_run=dry_run) for obj in desired_objects(documents)]})
 
 
 async def changes(
@@ -113,8 +126,9 @@ def _list_or_watch(request: Request, kind: str | None) -> Response:
     return EventStream(request, changes(store, asked.since, kind, asked.wait))
 
 
-def _desired(documents: list[Any]) -> list[Object]:
-    """All documents validated, before anything is written. Raises InvalidObject with the errors of all."""
+def desired_objects(documents: list[Any], *, images: bool = True) -> list[Object]:
+    """All documents validated, before anything is written. Raises InvalidObject with the errors of all. ``images``:
+    what is to run on a cluster must name one."""
     found: list[Object] = []
     errors: list[FieldError] = []
     for document in documents:
@@ -123,7 +137,7 @@ def _desired(documents: list[Any]) -> list[Object]:
         except InvalidObject as error:
             errors.extend(error.errors)
             continue
-        errors.extend(_without_digest(obj))
+        errors.extend([*_without_digest(obj), *check_cluster(obj), *(missing_image(obj) if images else ())])
         if obj.key in {one.key for one in found}:
             errors.append(FieldError("metadata.name", f"{obj.kind} {obj.name!r} is there twice"))
         found.append(obj)
@@ -150,7 +164,7 @@ def _told(one: JobInput) -> str:
 
 def _applied(request: Request, desired: Object, *, dry_run: bool) -> dict[str, Any]:
     store = backend(request).store
-    stored = _find(store, desired)
+    stored = find_object(store, desired)
     merged = merge(stored, desired)
     for attempt in range(_ATTEMPTS):
         try:
@@ -159,7 +173,7 @@ def _applied(request: Request, desired: Object, *, dry_run: bool) -> dict[str, A
         except (Conflict, NotFound):  # a controller wrote, or removed it, between our read and our write
             if attempt == _ATTEMPTS - 1:
                 raise
-            stored = _find(store, desired)
+            stored = find_object(store, desired)
             merged = merge(stored, desired)
     result = result_of(stored, merged)
     if result != "unchanged" and not dry_run:
@@ -172,7 +186,7 @@ def _applied(request: Request, desired: Object, *, dry_run: bool) -> dict[str, A
     }
 
 
-def _find(store: NotifyingStore, desired: Object) -> Object | None:
+def find_object(store: NotifyingStore, desired: Object) -> Object | None:
     try:
         return store.get(*desired.key)
     except NotFound:
@@ -214,7 +228,9 @@ ENDPOINTS = (
     Endpoint(
         "PUT", _NAMED, put, "Create (resourceVersion 0) or replace an object", ref("Object"), request=ref("Object")
     ),
-    Endpoint("DELETE", _NAMED, delete, "Delete an object, once its finalizers are gone", ref("Object")),
+    Endpoint(
+        "DELETE", _NAMED, delete, "Delete an object, once its finalizers are gone", ref("Object"), query=DeleteQuery
+    ),
     Endpoint(
         "POST",
         "/v1/apply",

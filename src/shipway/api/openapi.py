@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaMode
 
 from shipway import __version__
-from shipway.api.backend import CollectRequest, DownRequest, TagRequest
+from shipway.api.backend import CheckRequest, ClaimRequest, CollectRequest, DownRequest, TagRequest, UndoRequest
 from shipway.api.endpoint import BYTES, ERROR, EVENTS, JSON, STRING, Endpoint, Schema, fields, ref
 from shipway.bundle import LogLine, Observed, Replica
 from shipway.controllers.operations.data import DataAddRequest, DataPullRequest, DataWriteRequest
@@ -52,6 +52,8 @@ _REQUESTS: tuple[type, ...] = (
     DataAddRequest,
     DataPullRequest,
     DataWriteRequest,
+    CheckRequest,
+    ClaimRequest,
     CollectRequest,
     DownRequest,
     ExportRequest,
@@ -60,6 +62,7 @@ _REQUESTS: tuple[type, ...] = (
     PushRequest,
     RemoteVerifyRequest,
     TagRequest,
+    UndoRequest,
     VerifyRequest,
 )
 _VALUES: tuple[type, ...] = (ModelVersion, ModelLine, VersionDiff, *_REQUESTS, *_DATACLASSES)

@@ -13,11 +13,13 @@ from shipway.api.callers import delete_asked
 from shipway.api.endpoint import BOOLEAN, INTEGER, OBJECT, STRING, Endpoint, NoQuery, array, fields, ref
 from shipway.api.requests import backend, json_object, query, validated
 from shipway.api.responses import Json, encode
-from shipway.kinds import Object
+from shipway.api.rules import placed
+from shipway.kinds import Cluster, Object
 from shipway.store.notifying import NotifyingStore
 
-# What a user declares and looks at; Revisions and Routes are how Shipway brings it about.
-_SHOWN = ("ModelService", "ModelJob", "Model")
+# What a user declares and looks at; Revisions and Routes are how Shipway brings it about. Of a cluster it matters
+# whether it answers: what is said of its workloads is as old as its last answer.
+_SHOWN = ("ModelService", "ModelJob", "Model", "Cluster")
 
 # What makes an object large and no table shows: lists of packages and files, environments, tracebacks.
 _LEFT_OUT: dict[str, Any] = {
@@ -25,6 +27,12 @@ _LEFT_OUT: dict[str, Any] = {
     "spec": {"requirements", "env", "inputs", "params", "source"},
     "status": {"tail": True, "run": {"components", "declared"}},
 }
+
+
+class StatusQuery(NoQuery):
+    """Of one cluster only; without one, of all and with the models."""
+
+    cluster: str | None = None
 
 
 async def health(request: Request) -> Response:
@@ -39,9 +47,9 @@ async def workloads(request: Request) -> Response:
 
 
 async def status(request: Request) -> Response:
-    query(request, NoQuery)
+    asked = query(request, StatusQuery)
     services = backend(request)
-    objects = [one for kind in _SHOWN for one in services.store.list(kind)[0]]
+    objects = [one for kind in _SHOWN for one in services.store.list(kind)[0] if _is_on(asked.cluster, one)]
     state = {"hub": dict(services.hub), "gateway": dict(services.gateway_status())}
     # Put together as text: as data it would be built and written once more, 40 ms of the loop for 500 services.
     shown = f'{json.dumps(state)[:-1]},"objects":[{",".join(map(short, objects))}]}}'
@@ -65,6 +73,12 @@ async def down(request: Request) -> Response:
 def short(obj: Object) -> str:
     """The object as JSON, without what only ``get NAME -o json`` needs; every field that stays is where it was."""
     return obj.model_dump_json(by_alias=True, exclude_none=True, exclude=_LEFT_OUT)
+
+
+def _is_on(cluster: str | None, obj: Object) -> bool:
+    if cluster is None:
+        return True
+    return obj.name == cluster if isinstance(obj, Cluster) else placed(obj) == cluster
 
 
 def _present(store: NotifyingStore, asked: DownRequest) -> list[tuple[str, str]]:
@@ -91,6 +105,7 @@ ENDPOINTS = (
         status,
         "Everything that 'shipway status' shows, in one answer",
         fields(hub=_HUB, gateway=_GATEWAY, objects=array(OBJECT)),
+        query=StatusQuery,
     ),
     Endpoint("POST", "/v1/shutdown", shutdown, "End the hub; workloads go on", fields(status=STRING), status=202),
     Endpoint(

@@ -47,4 +47,5 @@ class Asked:
     allow: tuple[str, ...] = ()
     dockerfile: Dockerfile | None = None
     courier: bool = False
+    any_version: bool = False  # a service's image is made before the version that it will serve
     goals: Goals = Goals()

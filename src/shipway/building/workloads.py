@@ -145,9 +145,10 @@ def _planned(
     else:
         name, model = obj.name, models.get(_served(obj))
         runs = program.of_service(obj.name, obj.spec.template(), model.resolved if model is not None else None)
+        runs = program.for_any_version(runs) if asked.any_version and obj.spec.model else runs
         port, grpc = obj.spec.port, obj.spec.server.grpc and not obj.spec.command
     found = context(root, (*one.patterns, *_NOT_IN), asked.allow, scanned=scanned) if one.patterns else None
-    notes = [*(found.notes if found is not None else ()), *_notes(obj, runs, model)]
+    notes = [*(found.notes if found is not None else ()), *_notes(obj, runs, model, any_version=asked.any_version)]
     steps: list[Step] = [User(), Packages(runs.environment.requirements, body_requirements(runs.environment))]
     if runs.environment.runtime:
         steps.append(Files("shipway runtime", tuple(body.entries(PACKAGE)), body=True))
@@ -195,8 +196,10 @@ def _runs(runs: Program, name: str, asked: Asked, port: int, *, grpc: bool, mode
     )
 
 
-def _notes(obj: ModelJob | ModelService, runs: Program, model: InImage | None) -> tuple[str, ...]:
-    """What the image has not, and its runner must give."""
+def _notes(obj: ModelJob | ModelService, runs: Program, model: InImage | None, *, any_version: bool) -> tuple[str, ...]:
+    """What the image has not, and its runner must give; of Shipway as its runner nobody need be told."""
+    if any_version:
+        return ()
     notes = [
         f"{variable} is left out, its value is a secret: give it when the image runs"
         for variable in sorted(runs.secret_env)

@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -34,17 +35,25 @@ def _imports() -> Iterator[None]:
 
 
 class LazyGroup(click.Group):
-    """A group made of a table: name of the command to its :class:`Entry`."""
+    """A group made of a table: name of the command to its :class:`Entry`. ``unlisted`` ones are in no help: programs
+    call them."""
 
-    def __init__(self, *arguments: Any, entries: Mapping[str, Entry], **options: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        entries: Mapping[str, Entry],
+        unlisted: Mapping[str, Entry] = MappingProxyType({}),
+        **options: Any,
+    ) -> None:
         super().__init__(*arguments, **options)
         self._entries = entries
+        self._unlisted = unlisted
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = self._entries.get(cmd_name)
+        entry = self._entries.get(cmd_name) or self._unlisted.get(cmd_name)
         if entry is None:
             if ctx.resilient_parsing:  # completion asks for half a word
                 return None

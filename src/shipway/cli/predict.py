@@ -1,4 +1,4 @@
-"""``shipway predict``: one request to a service, through the gateway."""
+"""``shipway predict``: one request to a service, through the gateway or into its cluster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import click
 from shipway.cli.hubs import connect
 from shipway.client import call
 from shipway.deploy.documents import OBJECTS
-from shipway.deploy.requests import checked, url_for
+from shipway.deploy.reach import url_of
+from shipway.deploy.requests import checked, path_for
 from shipway.errors import UserError
 
 
@@ -25,8 +26,9 @@ def predict(name: str, dash: str | None, data: str | None, file: Path | None) ->
     For a model, a body with "inputs" goes to the Open Inference Protocol, any other to /predict.
     """
     body = _body(dash, data, file)
-    service = connect().get(f"{OBJECTS}/modelservices/{name}")
-    answer = checked(service, call("POST", url_for(service, body), body))
+    hub = connect()
+    service = hub.get(f"{OBJECTS}/modelservices/{name}")
+    answer = checked(service, call("POST", url_of(hub, service) + path_for(service, body), body))
     click.echo(answer.text.rstrip("\n"))
 
 

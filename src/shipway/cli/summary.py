@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shipway.deploy.documents import Object, condition, grpc_address, numbers
+from shipway.deploy.documents import LOCAL, Object, cluster_of, condition, grpc_address, numbers
 from shipway.deploy.progress import Failure
 from shipway.deploy.result import Result, headline, version_of
 
-Requests = Mapping[str, str]  # service name to a curl line
+Requests = Mapping[str, str]  # service name to a line that asks it
 
 
 def as_json(result: Result, requests: Requests) -> dict[str, Any]:
@@ -39,11 +39,20 @@ def as_text(result: Result, requests: Requests) -> str:
         url = service.get("status", {}).get("url")
         if url:
             lines.append(f"service  {service['metadata']['name']}  {url}")
+        elif placed := where(service):
+            lines.append(f"service  {service['metadata']['name']}  {placed}")
         if grpc := grpc_address(service):
             lines.append(f"grpc     {service['metadata']['name']}  {grpc}")
     if not result.state.failures:
         lines += [f"try it   {line}" for line in requests.values()]
     return "\n".join(lines)
+
+
+def where(service: Object) -> str:
+    """``cluster prod, digits.ml.svc:80``; empty for a service of this machine."""
+    if cluster_of(service) == LOCAL:
+        return ""
+    return ", ".join([f"cluster {cluster_of(service)}", *service.get("status", {}).get("addresses", ())])
 
 
 def _up_to_date(result: Result) -> str:
@@ -75,6 +84,8 @@ def _service(service: Object, requests: Requests) -> dict[str, Any]:
     return {
         "name": name,
         "url": status.get("url"),
+        "cluster": cluster_of(service),
+        "addresses": list(status.get("addresses", ())),
         "revision": status.get("readyRevision"),
         "model": status.get("model"),
         "readyReplicas": status.get("readyReplicas", 0),

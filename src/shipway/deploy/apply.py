@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from shipway.client import HubClient
 from shipway.deploy.applied import Annotations, Applied, document
@@ -29,6 +30,13 @@ def apply_project(hub: HubClient, project: Project, annotations: Mapping[str, An
     project = with_data(hub, project)
     _upload_missing(hub, project)
     return _apply_objects(hub, project.objects, annotations)
+
+
+def compared(hub: HubClient, project: Project) -> Mapping[str, Any]:
+    """What applying it would change, as ``POST /v1/diff`` answers. Nothing is uploaded. Raises as ``apply_project``."""
+    project = with_data(hub, project)
+    answer: Mapping[str, Any] = hub.post("/v1/diff", {"objects": [document(one, {}) for one in project.objects]})
+    return answer
 
 
 def with_data(hub: HubClient, project: Project) -> Project:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from shipway.async_client import AsyncHubClient
 from shipway.deploy.applied import Annotations, Applied, document
@@ -29,6 +30,13 @@ async def apply_project(hub: AsyncHubClient, project: Project, annotations: Mapp
     project = await with_data(hub, project)
     await _upload_missing(hub, project)
     return await _apply_objects(hub, project.objects, annotations)
+
+
+async def compared(hub: AsyncHubClient, project: Project) -> Mapping[str, Any]:
+    """What applying it would change, as ``POST /v1/diff`` answers. Nothing is uploaded. Raises as ``apply_project``."""
+    project = await with_data(hub, project)
+    answer: Mapping[str, Any] = await hub.post("/v1/diff", {"objects": [document(one, {}) for one in project.objects]})
+    return answer
 
 
 async def with_data(hub: AsyncHubClient, project: Project) -> Project:

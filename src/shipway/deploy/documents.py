@@ -11,6 +11,7 @@ Object = Mapping[str, Any]
 Key = tuple[str, str]  # kind, name
 
 OBJECTS = "/apis/shipway.dev/v1alpha1"
+LOCAL = "local"  # the cluster that is this machine
 FRAME = "\x1eshipway-"  # how a metric line of a log begins (docs/contract.md)
 
 # By kind, the condition whose False stays until something is applied anew.
@@ -32,6 +33,11 @@ def parse_time(text: str) -> datetime:
     """An ISO time as the hub writes it, with its timezone."""
     parsed = datetime.fromisoformat(text)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def cluster_of(obj: Object) -> str:
+    """Where a job or a service is to run."""
+    return str(obj["spec"].get("cluster", LOCAL))
 
 
 def numbers(values: Mapping[str, float]) -> str:

@@ -18,17 +18,6 @@ _ZERO = {"BOOL": False, "BYTES": ""}
 _JSON_HEADER = "content-type: application/json"
 
 
-def url_for(service: Object, body: bytes) -> str:
-    """Where a body is sent. Raises WorkloadFailed while nothing of the service was ever ready."""
-    url = service.get("status", {}).get("url", "")
-    name = service["metadata"]["name"]
-    if not url:
-        raise WorkloadFailed(
-            f"service {name!r} does not answer yet", next_step=f"see shipway get service {name} -o wide"
-        )
-    return str(url).rstrip("/") + path_for(service, body)
-
-
 def checked(service: Object, answer: Answer) -> Answer:
     """The answer. Raises WorkloadFailed with what the server said of an error."""
     if not 200 <= answer.status < 300:
@@ -64,8 +53,18 @@ def zeros(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"inputs": inputs} if inputs else None
 
 
+def example(service: Object, sample: Path | None) -> str:
+    """A line to paste for a service that is up: curl to its url; where it has none, `predict` finds a way."""
+    if service["status"].get("url"):
+        return curl(service, sample)
+    name = service["metadata"]["name"]
+    if sample is not None and sample.is_file():
+        return f"shipway predict {name} --file {shlex.quote(str(sample))}"
+    return f"shipway port-forward {name}"
+
+
 def curl(service: Object, sample: Path | None) -> str:
-    """A curl line for a service that is up; with the project's ``sample.json`` where there is one."""
+    """A curl line for a service that has a url; with the project's ``sample.json`` where there is one."""
     url = service["status"]["url"].rstrip("/")
     if sample is not None and sample.is_file():
         path = path_for(service, sample.read_bytes())

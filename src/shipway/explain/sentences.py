@@ -203,5 +203,6 @@ _TOLD: dict[str, Callable[[Entry], str]] = {
     "ReplicaRestarted": _restarted,
     "Succeeded": _succeeded,
     "Trusted": lambda one: one.message + _by(one),
+    "UndoAsked": lambda one: one.message,
     "VersionRemoved": lambda one: one.message + _by(one),
 }

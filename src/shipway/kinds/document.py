@@ -62,11 +62,12 @@ def dotted(path: Path) -> str:
     return text.removeprefix(".")
 
 
-def documents(text: str, file: str = "") -> list[Document]:
-    """Every document of the text that is not empty. Raises InvalidObject: one error, at its line."""
+def documents(text: str, file: str = "", most: int = _MOST_NODES) -> list[Document]:
+    """Every document of the text that is not empty; one of more than ``most`` values, those behind aliases counted
+    again, is refused. Raises InvalidObject: one error, at its line."""
     try:
         _refuse_depth(text, file)
-        return [one for one in _compose(text, file) if one.value is not None]
+        return [one for one in _compose(text, file, most) if one.value is not None]
     except yaml.YAMLError as error:
         raise InvalidObject([_unreadable(error, text, file)]) from None
     except UnicodeError as error:  # a lone surrogate, from a file name or from JSON
@@ -82,12 +83,12 @@ def _refuse_depth(text: str, file: str) -> None:
             raise InvalidObject([FieldError("", f"nested more than {_DEEPEST} levels deep", file, line)])
 
 
-def _compose(text: str, file: str) -> Iterator[Document]:
+def _compose(text: str, file: str, most: int) -> Iterator[Document]:
     loader = _Loader(text)
     try:
         while loader.check_node():
             node = loader.get_node()
-            reader = _Reader(loader, file)
+            reader = _Reader(loader, file, most)
             value = reader.read(node, ())
             if reader.errors:
                 raise InvalidObject(reader.errors)
@@ -110,20 +111,20 @@ def _unreadable(error: yaml.YAMLError, text: str, file: str) -> FieldError:
 class _Reader:
     """Builds the value of one document out of PyYAML's nodes, and notes lines and errors on the way."""
 
-    def __init__(self, loader: Any, file: str) -> None:
+    def __init__(self, loader: Any, file: str, most: int) -> None:
         self.lines: dict[Path, int] = {}
         self.errors: list[FieldError] = []
         self._loader = loader
         self._file = file
         self._open: list[yaml.Node] = []
-        self._left = _MOST_NODES
+        self._most = self._left = most
         self._merged: set[int] = set()  # nodes behind an alias are read again, and must not be merged again
 
     def read(self, node: yaml.Node, path: Path) -> Any:
         self.lines.setdefault(path, node.start_mark.line + 1)
         self._left -= 1
         if self._left == 0:
-            self._refuse(node, path, f"aliases make this more than {_MOST_NODES} values")
+            self._refuse(node, path, f"this is more than {self._most} values, aliases included")
         if self._left <= 0:
             return None
         if any(node is one for one in self._open):

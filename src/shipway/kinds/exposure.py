@@ -16,6 +16,7 @@ class Exposure(Value):
     """``service`` is the type of the Kubernetes Service. ``via``: an Ingress or an HTTPRoute in front of it."""
 
     service: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
+    port: Annotated[int, Field(ge=1, le=65535)] = 80  # of the Service: http://NAME
     node_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     via: Literal["none", "ingress", "gateway"] = "none"
     host: str = ""  # "digits.example.com"; empty: any

@@ -28,7 +28,7 @@ def back(service: ModelService, revisions: Sequence[Revision], to: str = "") -> 
     """To the revision ``to``, or to the newest before the present one that did not fail.
 
     The model is declared by its number: an alias names the version that the service is to get away from, or will do so
-    at the next training. What a revision does not freeze (replicas, timeout, cluster) stays as it is declared now.
+    at the next training. What a revision does not freeze (replicas, timeout) stays as it is declared now.
     Raises NotFound where there is no such revision any more, Refused when it is the present one.
     """
     by_name = {one.name: one for one in revisions}
@@ -43,6 +43,7 @@ def back(service: ModelService, revisions: Sequence[Revision], to: str = "") -> 
     template = found.spec.template
     frozen = {name: getattr(template, name) for name in type(template).model_fields}
     model = found.spec.model
+    frozen["cluster"] = found.spec.cluster  # its image, or its having none, is for that place
     frozen["model"] = f"{model.name}:{model.version}" if model is not None else None
     return Back(present, found, service.spec.model_copy(update=frozen))
 

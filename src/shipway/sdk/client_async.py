@@ -22,10 +22,12 @@ from shipway.deploy.applied import followed
 from shipway.deploy.apply_async import apply_project, bring
 from shipway.deploy.documents import FRAME, OBJECTS
 from shipway.deploy.follow_async import follow
+from shipway.deploy.images_async import with_images
 from shipway.deploy.nouns import Noun
 from shipway.deploy.operation_async import operate
 from shipway.deploy.progress import Show
-from shipway.deploy.requests import checked, url_for
+from shipway.deploy.reach_async import url_of
+from shipway.deploy.requests import checked, path_for
 from shipway.deploy.result import Result, failure_text
 from shipway.deploy.transfers import (
     destination,
@@ -167,12 +169,14 @@ class AsyncClient(AsyncCatalog, AsyncData):
         self,
         path: str | Path = ".",
         *,
+        cluster: str = "",
         retrain: bool = False,
         timeout: float | None = None,
         on_progress: Show | None = None,
     ) -> AsyncDeployment:
         """Train, version and deploy what a folder with a shipway.yaml (or such a file) declares, until it answers.
 
+        ``cluster``: where what names none itself is to run; images for it are built and pushed in this process.
         Nothing that is unchanged is done again; ``retrain`` runs its jobs all the same. ``on_progress`` is called with
         every state and the new metric points; without one a notebook shows a card. Raises InvalidObject,
         NotFound and UserError for what is declared, and WorkloadFailed with the end of the log when a job, its
@@ -180,6 +184,7 @@ class AsyncClient(AsyncCatalog, AsyncData):
         """
         project = await asyncio.to_thread(read, Path(path))
         hub = await self._connected()
+        project = (await with_images(hub, project.on(cluster) if cluster else project)).project
         applied, world = await bring(hub, project, retrain=retrain, revive=self._connected)
         changed = {one.key for one in applied if one.result != "unchanged"}
         show = on_progress or live()
@@ -215,7 +220,7 @@ class AsyncClient(AsyncCatalog, AsyncData):
         return [str(one) for one in answer["deleted"]]
 
     async def predict(self, service: str | ModelService, data: Any, *, timeout: float = 60.0) -> Any:
-        """Ask a service through the gateway; its answer as Python values.
+        """Ask a service through the gateway, or through a port to its cluster; its answer as Python values.
 
         ``data`` for a model: rows as lists, an array, a frame, or a dict of columns by input name; the answer is what
         the model gave, without the envelope. A request of the Open Inference Protocol (a dict with a list ``inputs``)
@@ -227,7 +232,8 @@ class AsyncClient(AsyncCatalog, AsyncData):
         name = service if isinstance(service, str) else service.name
         document = await hub.get(_path(noun_of(ModelService), name))
         body = body_of(document, data)
-        answer = await call("POST", url_for(document, body), body, timeout)
+        url = await url_of(hub, document)
+        answer = await call("POST", url + path_for(document, body), body, timeout)
         return value_of(document, checked(document, answer))
 
     async def logs(

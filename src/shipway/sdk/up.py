@@ -12,6 +12,7 @@ from shipway.sdk.deployment import Deployment
 def up(
     path: str | Path = ".",
     *,
+    cluster: str = "",
     retrain: bool = False,
     timeout: float | None = None,
     on_progress: Show | None = None,
@@ -20,4 +21,4 @@ def up(
 
     Raises what that raises: InvalidObject, NotFound, UserError, EnvironmentFault, WorkloadFailed with the log's end.
     """
-    return Client().up(path, retrain=retrain, timeout=timeout, on_progress=on_progress)
+    return Client().up(path, cluster=cluster, retrain=retrain, timeout=timeout, on_progress=on_progress)

@@ -22,6 +22,8 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 
 # Annotations.
 HASH = "shipway.dev/bundle"  # of the main object: Bundle.hash() of what was applied last
+APPLIED = "shipway.dev/applied"  # of every object: a digest of what was applied last, as we sent it
+CONTENTS = "shipway.dev/contents"  # of Pods: what they read from Secrets and ConfigMaps of ours, so that a change rolls
 UID = "shipway.dev/uid"  # of the object of our kind: a job that was deleted and made anew is another one
 
 MAIN = "main"  # the container with the user's command

@@ -107,7 +107,11 @@ def find_command(command: tuple[str, ...], work: Path, interpreter: Interpreter 
     A word with a slash is taken from the working folder. One with ``$(`` is left to the start.
     """
     if not command:
-        raise PreparingFailed("CommandNotFound", "the command is empty")
+        raise PreparingFailed(
+            "CommandNotFound",
+            "the command is empty: what an image starts by itself runs on a cluster only, for this machine runs "
+            "processes and no images; give the command, and the folder with its code",
+        )
     word = command[0]
     if word in _PYTHON:
         return str(interpreter.python) if interpreter else sys.executable

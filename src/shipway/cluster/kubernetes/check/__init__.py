@@ -1,1 +1,3 @@
-"""What a cluster can do, and what we may do in it."""
+"""What a cluster can do, and what is missing."""
+
+from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What a Kubernetes cluster costs the hub."""
