@@ -78,7 +78,7 @@ from shipway.oci import cipher as ciphers
 from shipway.oci.registry.client import Registry
 from shipway.oci.registry.credentials import DockerCredentials
 from shipway.packages.pip_reader import PipReader
-from shipway.ports import Clock, RemoteCluster
+from shipway.ports import RemoteCluster
 from shipway.recovery.lost import check_nothing_lost
 from shipway.recovery.restore import finish
 from shipway.secrets import FileSecrets
@@ -107,46 +107,50 @@ class Hub:
     port: Reservation  # the gateway's
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a home keeps, opened: for all that is made of it."""
+
+    clock: SystemClock
+    store: NotifyingStore
+    objects: Objects
+    journal: NotifyingJournal
+    recorder: Recorder
+    layout: Layout
+    versions: Versions
+    vault: FileSecrets
+    data: DataSets
+    materials: Materials
+
+
 def compose(where: Settings) -> Hub:
     """Make and join the parts. Opens files, starts nothing."""
-    clock = SystemClock()
-    store = NotifyingStore(SqliteStore(where.store, clock.now))
-    objects = Objects(store)
-    journal = NotifyingJournal(SqliteJournal(where.journal))
-    recorder = Recorder(journal, clock)
-    layout = Layout(where.oci, ciphers.of_file(where.encryption_key))
-    versions = Versions(layout, clock)
-    snapshots = Snapshots(layout)
+    kept = _opened(where)
+    clock, objects, recorder, versions = kept.clock, kept.objects, kept.recorder, kept.versions
     environments = _environments(where)
-    vault = FileSecrets(where.secrets)
-    data = DataSets(layout, clock, ObjectStores(Access(settings.inherited(), vault.values)))
-    materials = Materials(layout, where.cache, {ARTIFACT_TYPE: data.materialise})
-    listings = Listings(snapshots, data)
     cluster = LocalCluster(
         root=where.workloads,
         sockets=where.sockets,
-        artifacts=materials,
+        artifacts=kept.materials,
         environments=environments,
         secrets=where.secrets,
         home_id=home.identity(where),
         inherited=settings.inherited(),
     )
+    clusters = Clusters(cluster, objects, _kubernetes(where, kept))
     port = home.gateway_port(where)
     gateway = EnvoyGateway(where.gateway, where.sockets, port.port)
-    metrics = MetricFollower(journal)
+    metrics = MetricFollower(kept.journal)
     here = Platform(f"cpython-{platform.python_version()}", sysconfig.get_platform())
-    models = ModelController(objects, clock, versions, materials, recorder)
-    traffic = GatewayController(
-        objects, cluster, gateway, clock, workload(envoy_binary(), where.gateway, name=GATEWAY[1]), recorder
-    )
+    models = ModelController(objects, clock, versions, kept.materials, recorder)
+    envoy = workload(envoy_binary(), where.gateway, name=GATEWAY[1])
+    traffic = GatewayController(objects, cluster, gateway, clock, envoy, recorder)
     retention = RetentionController(
-        journal,
+        kept.journal,
         clock,
         recorder,
         prune_environments=lambda now, idle: environments.prune(cluster.interpreters(), now, idle=idle),
     )
-    parts = Parts(objects, layout, versions, recorder, clock, _registries(where))
-    clusters = Clusters(cluster, objects, _kubernetes(where, layout, materials, vault, clock))
     told = ServiceJournal(objects, recorder, clock)
     rolling = RollingServices(objects, clusters, clock, told)
     services = ServiceController(objects, cluster, gateway, clock, recorder, versions, told, rolling)
@@ -163,50 +167,93 @@ def compose(where: Settings) -> Hub:
         Setbacks(objects, recorder, clock),
     )
     manager = Manager(objects, clusters, queue)
-    store.subscribe(manager.changed.set)
-    views = Views(objects, clusters)
+    kept.store.subscribe(manager.changed.set)
     stop = asyncio.Event()
-    asked = ClusterOperations(objects, clusters, recorder)
-    backend = Backend(
+    backend = _backend(where, kept, clusters, cluster, gateway, traffic, stop)
+    return Hub(backend, manager, queue, cluster, clusters, models, metrics, environments, clock, stop, port)
+
+
+def _opened(where: Settings) -> Kept:
+    clock = SystemClock()
+    store = NotifyingStore(SqliteStore(where.store, clock.now))
+    journal = NotifyingJournal(SqliteJournal(where.journal))
+    layout = Layout(where.oci, ciphers.of_file(where.encryption_key))
+    vault = FileSecrets(where.secrets)
+    data = DataSets(layout, clock, ObjectStores(Access(settings.inherited(), vault.values)))
+    return Kept(
+        clock=clock,
         store=store,
+        objects=Objects(store),
         journal=journal,
+        recorder=Recorder(journal, clock),
+        layout=layout,
+        versions=Versions(layout, clock),
+        vault=vault,
+        data=data,
+        materials=Materials(layout, where.cache, {ARTIFACT_TYPE: data.materialise}),
+    )
+
+
+def _backend(
+    where: Settings,
+    kept: Kept,
+    clusters: Clusters,
+    cluster: LocalCluster,
+    gateway: EnvoyGateway,
+    traffic: GatewayController,
+    stop: asyncio.Event,
+) -> Backend:
+    """What the API serves."""
+    clock, objects, recorder, layout = kept.clock, kept.objects, kept.recorder, kept.layout
+    parts = Parts(objects, layout, kept.versions, recorder, clock, _registries(where))
+    snapshots = Snapshots(layout)
+    listings = Listings(snapshots, kept.data)
+    views = Views(objects, clusters)
+    asked = ClusterOperations(objects, clusters, recorder)
+    remembered = Cached(where.cache), Remembered(where.cache)
+    return Backend(
+        store=kept.store,
+        journal=kept.journal,
         logs=views.logs,
         cluster=cluster,
         gateway_status=traffic.summary,
         artifacts=snapshots,
-        catalog=Catalog(objects, journal, layout, versions, snapshots, listings.of),
-        curator=Curator(objects, versions, recorder, clock),
-        secrets=vault,
+        catalog=Catalog(objects, kept.journal, layout, kept.versions, snapshots, listings.of),
+        curator=Curator(objects, kept.versions, recorder, clock),
+        secrets=kept.vault,
         down=_down(views, gateway),
         asked=recorder.asked,
-        stories=Stories(objects, journal, listings.of, clock),
+        stories=Stories(objects, kept.journal, listings.of, clock),
         transfers=Transfers(parts),
         signatures=Signatures(parts),
-        collecting=Collecting(
-            objects, layout, Cached(where.cache), Remembered(where.cache), cluster.artifacts, recorder, clock
-        ),
-        data=DataTransfers(data, layout, parts.registry, recorder),
+        collecting=Collecting(objects, layout, *remembered, cluster.artifacts, recorder, clock),
+        data=DataTransfers(kept.data, layout, parts.registry, recorder),
         check_cluster=asked.check,
         claim_cluster=asked.claim,
         diff=asked.diff,
         forward=asked.forward,
-        undo=Undo(objects, versions, recorder, clock).undo,
+        undo=Undo(objects, kept.versions, recorder, clock).undo,
         shutdown=stop.set,
         hub={"version": __version__, "pid": os.getpid(), "home": str(where.home)},
         uploads=where.cache,
     )
-    return Hub(backend, manager, queue, cluster, clusters, models, metrics, environments, clock, stop, port)
 
 
-def _kubernetes(where: Settings, layout: Layout, materials: Materials, vault: FileSecrets, clock: Clock) -> Make:
+def _kubernetes(where: Settings, kept: Kept) -> Make:
     """Makes clusters of their declarations. What they need is imported with the first: most homes have none, and it
     costs a hub a quarter of its memory."""
 
     def make(declared: Cluster) -> RemoteCluster:
-        supplies = HomeSupplies(layout, materials, lambda: _registries(where)(declared.spec.plain_http))
+        supplies = HomeSupplies(kept.layout, kept.materials, lambda: _registries(where)(declared.spec.plain_http))
         module = import_module(_KUBERNETES)
         made: RemoteCluster = module.KubernetesCluster(
-            declared.spec, declared.name, home.identity(where), settings.inherited(), supplies, vault.values, clock
+            declared.spec,
+            declared.name,
+            home.identity(where),
+            settings.inherited(),
+            supplies,
+            kept.vault.values,
+            kept.clock,
         )
         return made
 
