@@ -290,6 +290,7 @@ class ClusterInfo:
     notes: tuple[str, ...] = ()
     version: str = ""  # of Kubernetes
     nodes: int = 0
+    platforms: tuple[str, ...] = ()  # of its nodes: "linux/amd64"
     gpus: Mapping[str, int] = field(default_factory=lambda: _EMPTY)  # allocatable, by extended resource
     features: tuple[str, ...] = ()  # "image-volumes", "metrics-server", "gateway-api"
     owner: str = ""  # the hub that may write there

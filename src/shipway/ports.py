@@ -235,6 +235,11 @@ class Supplies(Protocol):
         network when it was sent before. Raises NotFound, and what a registry raises."""
         ...
 
+    async def answer(self, repository: str) -> str:
+        """Ask the registry of a repository whether it answers us; in one sentence. Raises RegistryUnreachable,
+        RegistryRefused."""
+        ...
+
     async def fetch(self, reference: str) -> Path:
         """The files of a job's output that was pushed there, verified; a read-only folder. Made once, then shared."""
         ...

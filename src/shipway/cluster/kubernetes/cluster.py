@@ -147,7 +147,13 @@ class KubernetesCluster:
     async def check(self) -> Sequence[Mapping[str, Any]]:
         """See the port."""
         ownership = await self._connection.ownership()
-        findings = await check(await self._connection.api(), self._spec, owner=ownership)
+        repository = f"{self._spec.registry}/shipway-courier"
+        findings = await check(
+            await self._connection.api(),
+            self._spec,
+            owner=ownership,
+            registry=lambda: self._supplies.answer(repository),
+        )
         return [
             {"name": one.name, "state": one.state, "message": one.message, "nextStep": one.next_step}
             for one in findings
@@ -156,7 +162,10 @@ class KubernetesCluster:
     async def claim(self, *, take_over: bool = False) -> Mapping[str, Any]:
         """See the port."""
         claim = await self._connection.claimed(take_over=take_over)
-        return {"owner": claim.holder.hub, "before": claim.replaced.hub if claim.replaced is not None else ""}
+        before = claim.replaced
+        if before is None:
+            return {"owner": claim.holder.hub, "before": ""}
+        return {"owner": claim.holder.hub, "before": before.hub, "host": before.host, "since": before.since}
 
     async def diff(self, workload: Workload, terms: Terms) -> Sequence[Mapping[str, Any]]:
         """See the port."""
@@ -243,6 +252,7 @@ def _info(found: Features, owner: str) -> ClusterInfo:
         limits=("cpu", "memory"),
         version=found.version,
         nodes=found.nodes,
+        platforms=found.platforms,
         gpus=found.gpus,
         features=tuple(name for name, there in names.items() if there),
         owner=owner,

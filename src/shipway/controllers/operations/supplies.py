@@ -45,6 +45,17 @@ class HomeSupplies:
                 self._sent[key] = await self._send(digest, Reference.parse(repository))
             return self._sent[key]
 
+    async def answer(self, repository: str) -> str:
+        """See :class:`shipway.ports.Supplies`."""
+        reference = Reference.parse(repository)
+        async with self._new_registry() as registry:
+            try:
+                await registry.resolve(reference.tagged("latest"))
+            except RegistryRefused as error:
+                if error.status != 404:
+                    raise
+        return f"{reference.registry} answers from here"
+
     def doubt(self, reference: str) -> None:
         """Ask the registry again at the next :meth:`send`: a node has not found it there."""
         self._sent = {key: one for key, one in self._sent.items() if one != reference}

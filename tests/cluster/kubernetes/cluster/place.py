@@ -41,6 +41,9 @@ class FakeSupplies:
         self.sent.append((digest, repository))
         return f"{repository}@{digest}"
 
+    async def answer(self, repository: str) -> str:
+        return f"{repository} answers from here"
+
     async def fetch(self, reference: str) -> Path:
         if self.away:
             self.away -= 1

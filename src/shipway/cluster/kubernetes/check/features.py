@@ -39,6 +39,7 @@ class Features:
     memory: int = 0  # bytes
     gpus: dict[str, int] = field(default_factory=dict)
     gpu_products: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()  # of the nodes: "linux/amd64"
     image_volumes: bool = False
     image_volumes_because: str = ""
     metrics_server: bool = False
@@ -77,6 +78,7 @@ async def look(api: Api, namespace: str) -> Features:
         memory=int(_sum(there, "memory")),
         gpus=_gpus(there),
         gpu_products=tuple(sorted({one.labels[GPU_PRODUCT] for one in there if GPU_PRODUCT in one.labels})),
+        platforms=tuple(sorted({one.platform for one in there if one.platform})),
         image_volumes=not because,
         image_volumes_because=because,
         metrics_server=metrics,

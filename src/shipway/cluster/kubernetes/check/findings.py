@@ -23,8 +23,8 @@ Registry = Callable[[], Awaitable[str]]  # what it says of itself; raises a Ship
 
 _DOCKER_CONFIG = "kubernetes.io/dockerconfigjson"
 _ROLE = "shipway cluster add --print-rbac prints the Role that is needed; who runs the cluster can apply it."
-# Without these a part of the work goes on: the rest fails at once or later.
-_OPTIONAL = frozenset({"gateways", "httproutes", "ingresses", "resourcequotas", "namespaces", "cronjobs"})
+# Without these all goes on but what needs them; every other kind is watched from the start.
+_OPTIONAL = frozenset({"gateways", "httproutes", "resourcequotas", "namespaces"})
 
 
 @dataclass(frozen=True, slots=True)

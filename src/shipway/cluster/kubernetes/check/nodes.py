@@ -27,6 +27,7 @@ class Node:
     allocatable: Mapping[str, Decimal]
     labels: Mapping[str, str]
     runtime: str  # "containerd://2.1.4"
+    platform: str = ""  # "linux/amd64"
 
     @property
     def extended(self) -> dict[str, int]:
@@ -53,9 +54,12 @@ def _node(live: Mapping[str, Any]) -> Node | None:
     if (live.get("spec") or {}).get("unschedulable"):
         return None
     status = live.get("status") or {}
+    info = status.get("nodeInfo") or {}
+    platform = "/".join(filter(None, (info.get("operatingSystem"), info.get("architecture"))))
     return Node(
         live["metadata"]["name"],
         {name: amount(text) for name, text in (status.get("allocatable") or {}).items()},
         live["metadata"].get("labels") or {},
-        (status.get("nodeInfo") or {}).get("containerRuntimeVersion", ""),
+        info.get("containerRuntimeVersion", ""),
+        platform,
     )
