@@ -175,6 +175,7 @@ class Terms:
     resources: Resources = Resources()
     placement: Placement = Placement()
     volumes: tuple[Volume, ...] = ()
+    force_conflicts: bool = False  # fields that others have set are taken from them
     # of a service
     stable_identity: bool = False
     exposure: Exposure = Exposure()
@@ -198,7 +199,9 @@ class Bundle:
 
     def hash(self) -> str:
         """A digest of all of it but the number of replicas: another one must be applied."""
-        terms = {name: _terms_plain(getattr(self.terms, name)) for name in self.terms.__slots__}
+        # How it is applied is not what is applied.
+        names = (name for name in self.terms.__slots__ if name != "force_conflicts")
+        terms = {name: _terms_plain(getattr(self.terms, name)) for name in names}
         document = json.dumps([self.workload.hash(), terms], sort_keys=True)
         return "sha256:" + hashlib.sha256(document.encode()).hexdigest()
 

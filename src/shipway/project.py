@@ -7,7 +7,8 @@ Which files an object gets when its YAML does not say:
 
 - a job: all, less those that a service claims for itself and the job's command does not name, so that
   editing the predictor does not train again;
-- a service with a command: all; with a predictor: that file; with a model alone: none.
+- a service with a command: all; with a predictor: that file; with a model alone: none;
+- one that names an image, and runs on a cluster: none. The image has the code.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from shipway.errors import FieldError, InvalidObject, NotFound, UserError
-from shipway.kinds import JobInput, Model, ModelJob, ModelService, Object, Source
+from shipway.kinds import FORCE_CONFLICTS, LOCAL, JobInput, Model, ModelJob, ModelService, Object, Source
 from shipway.kinds.document import Document, documents
 from shipway.kinds.job import ModelJobSpec
 from shipway.kinds.load import check, load
@@ -90,7 +91,11 @@ class Project:
 
     def on(self, cluster: str) -> Project:
         """The project with its jobs and services on that cluster, but for those that say one themselves."""
-        return replace(self, objects=tuple(_on(one, cluster) for one in self.objects))
+        return _without_unused(replace(self, objects=tuple(_on(one, cluster) for one in self.objects)))
+
+    def forcing_conflicts(self) -> Project:
+        """The project whose jobs and services take from others the fields that these set in a cluster."""
+        return replace(self, objects=tuple(_annotated(one, FORCE_CONFLICTS) for one in self.objects))
 
     def with_images(self, images: Mapping[Key, str]) -> Project:
         """The project with an image for every job and service that is among ``images``."""
@@ -149,7 +154,7 @@ def _project(found: Sequence[Document], file: Path) -> Project:
     objects = check(found, found[0].file if found else "")
     resolver = _Resolver(file.parent, objects)
     resolved = tuple(resolver.resolve(obj, document) for obj, document in zip(objects, found, strict=True))
-    return Project(file.parent, file, resolved, resolver.snapshots, tuple(resolver.data))
+    return _without_unused(Project(file.parent, file, resolved, resolver.snapshots, tuple(resolver.data)))
 
 
 def _text(file: Path) -> str:
@@ -357,10 +362,42 @@ def _with_data(job: ModelJob, digests: Mapping[str, str]) -> ModelJob:
     return _with_spec(job, inputs=inputs)
 
 
+def _without_unused(project: Project) -> Project:
+    """The project without the snapshots of those who name an image and run on a cluster: files that are not used must
+    neither make a new version nor be sent. (A snapshot that the text names by digest is the hub's own word, given back:
+    the image beside it was built of it.)"""
+    objects = tuple(_by_image(one, project.snapshots) for one in project.objects)
+    dropped = _sources(project.objects) - _sources(objects)
+    inputs = {one.digest for job in objects if isinstance(job, ModelJob) for one in job.spec.inputs.values()}
+    snapshots = {digest: one for digest, one in project.snapshots.items() if digest not in dropped - inputs}
+    return replace(project, objects=objects, snapshots=snapshots)
+
+
+def _by_image(obj: Object, taken: Mapping[str, Snapshot]) -> Object:
+    if not isinstance(obj, ModelJob | ModelService) or obj.spec.cluster == LOCAL or not obj.spec.image:
+        return obj
+    source = obj.spec.source
+    if source is None or source.digest not in taken:
+        return obj
+    return _with_spec(obj, source=Source() if isinstance(obj, ModelJob) else None)
+
+
+def _sources(objects: Iterable[Object]) -> set[str]:
+    found = (one.spec.source for one in objects if isinstance(one, ModelJob | ModelService | Model))
+    return {source.digest for source in found if source is not None and source.digest is not None}
+
+
 def _on(obj: Object, cluster: str) -> Object:
     if isinstance(obj, ModelJob | ModelService) and "cluster" not in obj.spec.model_fields_set:
         return _with_spec(obj, cluster=cluster)
     return obj
+
+
+def _annotated(obj: Object, name: str) -> Object:
+    if not isinstance(obj, ModelJob | ModelService):
+        return obj
+    annotations = {**obj.metadata.annotations, name: "true"}
+    return obj.model_copy(update={"metadata": obj.metadata.model_copy(update={"annotations": annotations})})
 
 
 def _with_spec(obj: _Kind, **changes: Any) -> _Kind:

@@ -265,10 +265,19 @@ def test_a_rollout_that_failed_tells_the_revisions_tail() -> None:
 def test_a_rollout_that_failed_is_tried_again() -> None:
     asked = FAILED_ROLLOUT.model_copy(update={"metadata": service(1, retry="now").metadata})
     failed = revision(2).mark_starting("", T0).mark_failed("ModelNotLoaded", "cut", "", "", T3)
-    assert not seen(model(1, 2, champion=2), asked, failed).settled
+    assert not seen(model(1, 2, champion=2), asked, failed).settled, "the controller has not looked yet"
+    looked = asked.with_status(asked.status.model_copy(update={"retry": "now"}))
     again = failed.mark_starting("now", T3)
-    assert not seen(model(1, 2, champion=2), asked, again).settled
-    assert seen(model(1, 2, champion=2), asked, again.mark_failed("ModelNotLoaded", "cut", "", "", T3)).settled
+    assert not seen(model(1, 2, champion=2), looked, again).settled
+    assert seen(model(1, 2, champion=2), looked, again.mark_failed("ModelNotLoaded", "cut", "", "", T3)).settled
+
+
+def test_what_a_cluster_refuses_of_a_revision_that_serves_is_said_once_it_was_tried_again() -> None:
+    conflict = FAILED_ROLLOUT.model_copy(update={"metadata": service(1, retry="now").metadata})
+    ready = revision(2).mark_starting("", T0).mark_ready(T3)
+    assert not seen(model(1, 2, champion=2), conflict, ready).settled
+    looked = conflict.with_status(conflict.status.model_copy(update={"retry": "now"}))
+    assert seen(model(1, 2, champion=2), looked, ready).settled
 
 
 def test_the_failure_of_an_older_version_does_not_count() -> None:

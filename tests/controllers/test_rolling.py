@@ -8,10 +8,20 @@ from typing import Any
 
 import pytest
 
+from shipway.bundle import Bundle, Owner, Terms, Workload
 from shipway.controllers.operations.clusters import ClusterOperations
 from shipway.controllers.recorder import Recorder
 from shipway.errors import ClusterRefused, ClusterUnreachable, NotFound, Refused, WorkloadFailed
-from shipway.kinds import Cluster, ClusterSpec, ModelJob, ModelService, Revision
+from shipway.kinds import (
+    FORCE_CONFLICTS,
+    RETRY,
+    Cluster,
+    ClusterSpec,
+    ModelJob,
+    ModelService,
+    ModelServiceSpec,
+    Revision,
+)
 from shipway.testing.remote_cluster import FakeRemoteCluster
 from tests.controllers.world import World, play
 
@@ -124,6 +134,48 @@ def test_what_the_cluster_refuses_is_said_and_the_one_before_serves(tmp_path: Pa
         remote.roll_out("digits")
         await world.settle()
         assert world.service_now().status.is_true("RolledOut")
+
+    play(tmp_path, scene)
+
+
+def test_what_is_refused_at_first_has_failed_and_is_tried_when_asked_again(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        remote = await prod(world)
+        remote.refuses = ClusterRefused("the quota 'ml' is used up", status=403, reason="QuotaExceeded")
+        service = await world.service(**SERVER)
+        assert world.reason(service, "RolledOut") == "QuotaExceeded"
+        assert world.get(Revision, "digits-00001").status.phase == "Failed"
+        remote.refuses = None
+        service = await world.apply(ModelService, "digits", service.spec, annotations={RETRY: "again"})
+        assert service.status.retry == "again"
+        remote.roll_out("digits")
+        await world.settle()
+        assert world.service_now().status.is_true("RolledOut")
+
+    play(tmp_path, scene)
+
+
+def test_fields_of_others_are_taken_once_when_that_is_asked(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        remote = await live(world)
+        spec = ModelServiceSpec.model_validate({**SERVER, "env": {"A": "1"}})
+        forced: list[bool] = []
+        apply = remote.apply
+
+        async def noting(workload: Workload, terms: Terms | None = None) -> None:
+            forced.append(terms is not None and terms.force_conflicts)
+            await apply(workload, terms)
+
+        remote.apply = noting  # type: ignore[method-assign]
+        await world.apply(ModelService, "digits", spec, annotations={FORCE_CONFLICTS: "true"})
+        assert forced[0]
+        assert FORCE_CONFLICTS not in world.service_now().metadata.annotations
+        assert not forced[-1]
+        assert {one.hash() for one in (bundle(spec, True), bundle(spec, False))} == {bundle(spec, True).hash()}
+
+    def bundle(spec: ModelServiceSpec, force: bool) -> Bundle:
+        terms = Terms(Owner("ModelService", "digits"), spec.image, force_conflicts=force)
+        return Bundle(Workload("digits", "server", spec.command), terms)
 
     play(tmp_path, scene)
 

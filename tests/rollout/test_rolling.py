@@ -119,3 +119,12 @@ def test_a_failed_one_may_still_come_and_is_asked_again() -> None:
     assert made.transitions["s-2"].phase == "Ready"
     again = decide(failed("s-2"), wanted=replace(WANTED, retry="x"))
     assert again.transitions == {"s-2": Outcome("Starting", "Retry")}
+
+
+def test_what_the_cluster_does_not_take_has_failed() -> None:
+    first = decide(revision("s-2"), live="").refused(revision("s-2"), "QuotaExceeded", "used up")
+    assert first == Rolling({"s-2": Outcome("Failed", "QuotaExceeded", "used up")}, "")
+    under_way = decide(starting("s-2")).refused(starting("s-2"), "QuotaExceeded", "used up")
+    assert under_way.transitions["s-2"].phase == "Failed"
+    serving = decide(ready("s-2"), observed=seen(rolled_out=True, ready=1), live="s-2")
+    assert serving.refused(ready("s-2"), "Conflict", "kubectl holds it") == serving

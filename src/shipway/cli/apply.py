@@ -20,13 +20,15 @@ from shipway.project import Project, declared, from_text, read
 
 @click.command()
 @click.option("-f", "--file", required=True, type=click.Path(path_type=Path, allow_dash=True), help="YAML; - is stdin.")
+@click.option("--force-conflicts", is_flag=True, help="Take fields that others have set in a cluster from them.")
 @act_output
-def apply(file: Path, output: str) -> None:
+def apply(file: Path, force_conflicts: bool, output: str) -> None:
     """Give the objects of a file (or of a folder's shipway.yaml) to the hub, and do not wait.
 
     What they name (sources, inputs, requirements) is relative to the file's folder.
     """
     project = _project(file)
+    project = project.forcing_conflicts() if force_conflicts else project
     results = persisted(lambda hub: apply_project(hub, project, {}))
     lines = "\n".join(f"{'/'.join(one.key)} {one.result}" for one in results)
     emit([{"kind": one.key[0], "name": one.key[1], "result": one.result} for one in results], output, lines)

@@ -36,9 +36,12 @@ SAMPLE = "sample.json"
 @click.option("--cluster", default="", metavar="NAME", help="Run there what names no cluster itself.")
 @click.option("--locked", is_flag=True, help="Fail when the lock of an image for a cluster would change.")
 @click.option("--retrain", is_flag=True, help="Run the jobs even when an equal run is known.")
+@click.option("--force-conflicts", is_flag=True, help="Take fields that others have set in a cluster from them.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop waiting after this long.")
 @act_output
-def up(folder: Path, cluster: str, locked: bool, retrain: bool, timeout: float | None, output: str) -> None:
+def up(
+    folder: Path, cluster: str, locked: bool, retrain: bool, force_conflicts: bool, timeout: float | None, output: str
+) -> None:
     """Train, version, deploy what FOLDER declares; wait until it answers.
 
     FOLDER is a folder with a shipway.yaml, or such a file. Nothing that is unchanged is done again. For a cluster,
@@ -46,6 +49,7 @@ def up(folder: Path, cluster: str, locked: bool, retrain: bool, timeout: float |
     """
     project = read(folder)
     project = project.on(cluster) if cluster else project
+    project = project.forcing_conflicts() if force_conflicts else project
     deploy(project, retrain=retrain, timeout=timeout, output=output, locked=locked)
 
 

@@ -11,7 +11,7 @@ from shipway.controllers.clusters import Clusters
 from shipway.controllers.objects import Objects
 from shipway.controllers.service_journal import Blocked, ServiceJournal
 from shipway.controllers.templates import service_workload, terms_of_service
-from shipway.controllers.updates import find
+from shipway.controllers.updates import find, forced_once
 from shipway.errors import ClusterRefused, NotFound, UserError
 from shipway.kinds import RETRY, ModelService, ResolvedModel, Revision, Route
 from shipway.ports import Clock, Cluster
@@ -49,6 +49,8 @@ class RollingServices:
         decided = step_rolling(
             wanted, revisions, service.status.ready_revision, observed, now, self.clock.steady_since()
         )
+        if refused is not None and blocked is None:
+            decided = decided.refused(revision, refused.reason, refused.message)
         self.journal.restarts(service, [(revision.name, observed)])
         for name, outcome in decided.transitions.items():
             self.journal.transition(service, name, outcome, retry, now)
@@ -64,6 +66,7 @@ class RollingServices:
         except _SAID as error:
             reason = error.reason if isinstance(error, ClusterRefused) and error.reason else error.code
             return Blocked(reason, str(error), final=True)
+        forced_once(self.store, service)
         return None
 
     def _status(

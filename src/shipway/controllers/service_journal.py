@@ -10,7 +10,7 @@ from shipway.bundle import Observed
 from shipway.controllers.recorder import Recorder, subject_of
 from shipway.controllers.revisions import in_words, restart_of, template_changes
 from shipway.controllers.updates import find, update
-from shipway.kinds import LATEST, ModelService, Revision, split_reference
+from shipway.kinds import LATEST, RETRY, ModelService, Revision, split_reference
 from shipway.ports import Clock, Store
 from shipway.rollout import Outcome
 
@@ -114,7 +114,10 @@ class ServiceJournal:
         this one does not claim its generation."""
 
         def guarded(present: ModelService) -> ModelService:
-            same = present.metadata.uid == service.metadata.uid
-            return change(present).observed_at(service.metadata.generation) if same else present
+            if present.metadata.uid != service.metadata.uid:
+                return present
+            changed = change(present)
+            answered = changed.status.model_copy(update={"retry": service.metadata.annotations.get(RETRY, "")})
+            return changed.with_status(answered).observed_at(service.metadata.generation)
 
         return update(self.store, ModelService, service.name, guarded)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from shipway import program
 from shipway.bundle import HttpProbe, Limits, Owner, Terms, Workload
 from shipway.kinds import (
+    FORCE_CONFLICTS,
     JobInput,
     ModelJob,
     ModelService,
@@ -117,6 +118,7 @@ def terms_of_service(service: ModelService, revision: Revision | None = None, im
         resources=template.resources,
         placement=template.placement,
         volumes=template.volumes,
+        force_conflicts=FORCE_CONFLICTS in service.metadata.annotations,
         stable_identity=template.stable_identity,
         exposure=spec.expose,
         scaling=spec.scaling,
@@ -136,6 +138,7 @@ def terms_of_job(job: ModelJob, image: str = "") -> Terms:
         resources=spec.resources,
         placement=spec.placement,
         volumes=spec.volumes,
+        force_conflicts=FORCE_CONFLICTS in job.metadata.annotations,
         mode=spec.mode,
         indexed=spec.indexed,
         ttl=spec.ttl,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from shipway.errors import Conflict, NotFound, PlatformError
-from shipway.kinds import Object
+from shipway.kinds import FORCE_CONFLICTS, Object
 from shipway.ports import Store
 
 T = TypeVar("T", bound=Object)
@@ -78,3 +78,15 @@ def without_finalizer(obj: T) -> T:
     """The object without our finalizer: the store removes it when it was the last of a deleted object."""
     kept = tuple(one for one in obj.metadata.finalizers if one != FINALIZER)
     return obj.model_copy(update={"metadata": obj.metadata.model_copy(update={"finalizers": kept})})
+
+
+def forced_once(store: Store, obj: Object) -> None:
+    """Fields were taken from others as it was asked (``--force-conflicts``): this once, and not at each later pass."""
+    if FORCE_CONFLICTS not in obj.metadata.annotations:
+        return
+
+    def change(one: Object) -> Object:
+        kept = {name: value for name, value in one.metadata.annotations.items() if name != FORCE_CONFLICTS}
+        return one.model_copy(update={"metadata": one.metadata.model_copy(update={"annotations": kept})})
+
+    update(store, type(obj), obj.name, change)

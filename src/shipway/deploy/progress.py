@@ -204,7 +204,7 @@ def _back_off(spec: Object, status: Object, complete: Object, now: datetime) -> 
     """``attempt 1 of 3 failed, the next one in 2 s: Error: exited with code 3``."""
     run = status.get("run") or {}
     left = max(0.0, -(_elapsed(run.get("retryAt"), None, now) or 0.0))
-    attempt = f"attempt {run.get('attempt', 1)} of {spec.get('retries', 0) + 1}"
+    attempt = f"attempt {run.get('attempt', 1)} of {spec.get('retries', 0) + 1 + run.get('disruptions', 0)}"
     return f"{attempt} failed, the next one in {left:.0f} s: {_first_line(complete)}"
 
 
@@ -335,9 +335,9 @@ def _rollout_failed(obj: Object, verb: str, rolled: Object, world: _World) -> _J
     key = key_of(obj)
     revision = world.objects.get(("Revision", obj["status"].get("latestRevision", "")), {}).get("status", {})
     asked = obj["metadata"].get("annotations", {}).get(RETRY, "")
-    # The condition is of the attempt before, until the revision was started again for this one and failed again.
-    fresh = not revision or (revision.get("phase") == "Failed" and revision.get("retry", "") == asked)
-    if not fresh and rolled["reason"] != "PickleNotTrusted":
+    # The condition is of the attempt before, until the controller has looked since it was asked; a revision that it
+    # started again has not failed again yet.
+    if obj["status"].get("retry", "") != asked or revision.get("phase") == "Starting":
         return _Judged((Step(key, verb, "running"),))
     failure = Failure(
         key,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipway.kinds.cluster import LOCAL, Cluster, ClusterSpec, ClusterStatus
+from shipway.kinds.cluster import FORCE_CONFLICTS, LOCAL, Cluster, ClusterSpec, ClusterStatus
 from shipway.kinds.exposure import Exposure
 from shipway.kinds.job import RETRAIN, CacheTtl, Evaluate, Indexed, JobInput, ModelJob, ModelJobSpec, Run
 from shipway.kinds.meta import API_VERSION, Condition, Object, ObjectMeta, Status, Value
@@ -38,6 +38,7 @@ KINDS: dict[str, type[Object]] = {
 __all__ = [
     "API_VERSION",
     "CHAMPION",
+    "FORCE_CONFLICTS",
     "KINDS",
     "LATEST",
     "LISTED",

@@ -10,6 +10,7 @@ from pydantic import model_validator
 from shipway.kinds.meta import Object, Status, Value
 
 LOCAL = "local"
+FORCE_CONFLICTS = "shipway.dev/force-conflicts"  # annotation: fields that others set in a cluster are taken from them
 
 
 class ClusterSpec(Value):

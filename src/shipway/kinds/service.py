@@ -119,6 +119,7 @@ class ModelServiceStatus(Status):
     ready_replicas: int = 0
     environment: str = ""  # which Python runs it, in words
     cluster: str = LOCAL  # where it runs
+    retry: str = ""  # value of the retry annotation that the last look answered
     addresses: tuple[str, ...] = ()  # where the cluster lets it be reached, besides the url
 
 

@@ -30,6 +30,14 @@ class Rolling:
     live: str = ""
     wake_at: datetime | None = None
 
+    def refused(self, revision: Revision, reason: str, message: str) -> Rolling:
+        """The same where the cluster did not take the revision: one that was to start has failed."""
+        outcome = self.transitions.get(revision.name)
+        phase = outcome.phase if outcome is not None else revision.status.phase
+        if phase != "Starting":
+            return self
+        return Rolling({**self.transitions, revision.name: Outcome("Failed", reason, message)}, self.live)
+
 
 def step_rolling(
     wanted: Wanted, revisions: Sequence[Revision], live: str, observed: Observed | None, now: datetime, steady: datetime
