@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from shipway.errors import FieldError, InvalidObject, NotFound, UserError
-from shipway.kinds import FORCE_CONFLICTS, LOCAL, JobInput, Model, ModelJob, ModelService, Object, Source
+from shipway.kinds import FORCE_CONFLICTS, LOCAL, RETRY, JobInput, Model, ModelJob, ModelService, Object, Source
 from shipway.kinds.document import Document, documents
 from shipway.kinds.job import ModelJobSpec
 from shipway.kinds.load import check, load
@@ -93,9 +93,10 @@ class Project:
         """The project with its jobs and services on that cluster, but for those that say one themselves."""
         return _without_unused(replace(self, objects=tuple(_on(one, cluster) for one in self.objects)))
 
-    def forcing_conflicts(self) -> Project:
-        """The project whose jobs and services take from others the fields that these set in a cluster."""
-        return replace(self, objects=tuple(_annotated(one, FORCE_CONFLICTS) for one in self.objects))
+    def forcing_conflicts(self, token: str) -> Project:
+        """The project whose jobs and services take from others the fields that these set in a cluster. ``token`` names
+        this request: a refusal of before is no answer to it."""
+        return replace(self, objects=tuple(_forcing(one, token) for one in self.objects))
 
     def with_images(self, images: Mapping[Key, str]) -> Project:
         """The project with an image for every job and service that is among ``images``."""
@@ -393,10 +394,10 @@ def _on(obj: Object, cluster: str) -> Object:
     return obj
 
 
-def _annotated(obj: Object, name: str) -> Object:
+def _forcing(obj: Object, token: str) -> Object:
     if not isinstance(obj, ModelJob | ModelService):
         return obj
-    annotations = {**obj.metadata.annotations, name: "true"}
+    annotations = {**obj.metadata.annotations, FORCE_CONFLICTS: "true", RETRY: token}
     return obj.model_copy(update={"metadata": obj.metadata.model_copy(update={"annotations": annotations})})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -28,7 +29,7 @@ def apply(file: Path, force_conflicts: bool, output: str) -> None:
     What they name (sources, inputs, requirements) is relative to the file's folder.
     """
     project = _project(file)
-    project = project.forcing_conflicts() if force_conflicts else project
+    project = project.forcing_conflicts(datetime.now(UTC).isoformat()) if force_conflicts else project
     results = persisted(lambda hub: apply_project(hub, project, {}))
     lines = "\n".join(f"{'/'.join(one.key)} {one.result}" for one in results)
     emit([{"kind": one.key[0], "name": one.key[1], "result": one.result} for one in results], output, lines)

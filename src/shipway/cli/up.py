@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -49,7 +50,7 @@ def up(
     """
     project = read(folder)
     project = project.on(cluster) if cluster else project
-    project = project.forcing_conflicts() if force_conflicts else project
+    project = project.forcing_conflicts(datetime.now(UTC).isoformat()) if force_conflicts else project
     deploy(project, retrain=retrain, timeout=timeout, output=output, locked=locked)
 
 
