@@ -34,9 +34,9 @@ class Counted(Api):
 
     writes = 0
 
-    async def apply(self, manifest: Manifest, *, force: bool = False, dry_run: bool = False) -> Manifest:
+    async def apply(self, manifest: Manifest, **how: Any) -> Manifest:
         self.writes += 1
-        return await super().apply(manifest, force=force, dry_run=dry_run)
+        return await super().apply(manifest, **how)
 
 
 def kubernetes(repeat: int) -> Iterator[Figure]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+THERE = "there already"  # a note
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

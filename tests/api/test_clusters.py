@@ -66,7 +66,7 @@ def test_forward_and_undo(hub: Hub) -> None:
 
 def test_what_runs_on_a_cluster_names_an_image(hub: Hub) -> None:
     told = "spec.image: is missing: cluster prod runs images; run `shipway up`, which builds one, or give image"
-    with pytest.raises(InvalidObject, match="spec.image") as raised:
+    with pytest.raises(InvalidObject, match=r"spec\.image") as raised:
         apply(hub, service(cluster="prod"))
     assert raised.value.message == told
     with pytest.raises(InvalidObject, match="spec.image"):

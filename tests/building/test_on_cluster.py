@@ -51,7 +51,8 @@ def test_images_by_digest_and_without_a_tag(built: list[tuple[Asked, str]]) -> N
         "service/e": f"r.io:5000/t/e@{DIGEST}",
     }
     asked, registry = built[0]
-    assert (registry, asked.goals.push, asked.goals.plain_http, asked.mode) == ("r.io:5000/t", "", True, "locked")
+    assert (registry, asked.goals.push, asked.mode) == ("r.io:5000/t", "", "locked")
+    assert asked.goals.plain_http == "r.io:5000"  # and not the registry of its base
     assert ([str(one) for one in asked.platforms], asked.any_version) == (["linux/amd64"], True)
     assert settings.read().registry == ""
 

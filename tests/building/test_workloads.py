@@ -148,3 +148,13 @@ def test_what_is_wrong_in_the_file_is_told_with_its_line(tmp_path: Path) -> None
 def test_one_name_for_two_images(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--name x would name 2 images: job/digits, service/digits"):
         plan(tmp_path, f"{JOB}---\n{SERVICE}", only=("job/digits", "service/digits"), name="x")
+
+
+def test_what_names_an_image_is_not_built(tmp_path: Path) -> None:
+    imaged = SERVICE.replace("spec:\n", "spec:\n  image: app:1\n")
+    (only,) = plan(tmp_path, f"{JOB}---\n{imaged}")
+    assert only.recipe.runs.entrypoint is not None and only.recipe.runs.entrypoint[-1] == "train.py"
+    with pytest.raises(UserError, match="names an image of its own: nothing to build"):
+        plan(tmp_path, imaged)
+    with pytest.raises(UserError, match="--only service/digits: it names the image app:1"):
+        plan(tmp_path, f"{JOB}---\n{imaged}", only=("service/digits",))

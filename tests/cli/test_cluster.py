@@ -127,6 +127,16 @@ def test_nothing_is_added_where_something_needed_is_missing(
     assert shipway(*ADD, "-o", "json").json["error"]["message"].endswith(": create deployments: no")
 
 
+def test_no_image_is_built_for_the_namespace_of_another_hub(
+    shipway: Shipway, cluster_hub: FakeHub, pushed: list[tuple[str, Any]]
+) -> None:
+    other = {"name": "owner", "state": "degraded", "message": "hub 05ee owns it", "nextStep": "take over"}
+    cluster_hub.routes["POST /v1/clusters/check"] = {"findings": [OK, other]}
+    ended = shipway(*ADD)
+    assert (ended.err, pushed) == ("error: cluster prod was not added: hub 05ee owns it\ntake over\n", [])
+    assert shipway(*ADD, "--take-over").code == 0
+
+
 def test_a_courier_that_is_missing_is_what_add_brings(
     shipway: Shipway, cluster_hub: FakeHub, pushed: list[tuple[str, Any]]
 ) -> None:
@@ -146,7 +156,7 @@ def test_a_registry_that_only_the_cluster_reaches(
     monkeypatch.setattr(add, "courier_image", image)
     ended = shipway(*ADD)
     assert (ended.code, cluster_hub.sent("POST /v1/apply")) == (5, [])
-    assert ended.err.startswith("error: ghcr.io/team does not answer\nIs it up? Push the courier from a place that")
+    assert ended.err.startswith("error: ghcr.io/team does not answer\nIs it up?\nPush the courier from a place that")
 
 
 def test_a_namespace_of_another_hub(shipway: Shipway, cluster_hub: FakeHub, pushed: list[tuple[str, Any]]) -> None:
@@ -337,12 +347,14 @@ def test_diff_shows_fields_of_both_worlds(shipway: Shipway, hub: FakeHub, tmp_pa
     changes = [{"field": "spec.replicas", "from": 1, "to": 3}, {"field": "spec.image", "from": "", "to": "x" * 200}]
     compared = {"kind": "ModelService", "name": "digits", "result": "configured", "changes": changes, "note": "a note"}
     cluster_change = {"object": "prod: Deployment/digits", "field": "spec.replicas", "from": 1, "to": None}
-    hub.routes["POST /v1/diff"] = {"objects": [compared], "clusters": [cluster_change]}
+    comes = {"object": "prod: PodDisruptionBudget/digits", "field": "", "from": None, "to": "create"}
+    hub.routes["POST /v1/diff"] = {"objects": [compared], "clusters": [cluster_change, comes]}
     lines = shipway("diff", tmp_path, "--cluster", "prod").out.splitlines()
     assert lines[:2] == ["~ ModelService/digits: configured (a note)", "    spec.replicas: 1 -> 3"]
     assert lines[2].startswith("    spec.image: none -> xxx")
     assert lines[2].endswith("x...")
-    assert lines[3:] == ["~ prod: Deployment/digits", "    spec.replicas: 1 -> none"]
+    assert lines[3:5] == ["~ prod: Deployment/digits", "    spec.replicas: 1 -> none"]
+    assert lines[5:] == ["+ prod: PodDisruptionBudget/digits: created"]
     assert hub.sent("POST /v1/diff")[0]["objects"][0]["spec"]["cluster"] == "prod"
     same = {**compared, "result": "unchanged", "changes": []}
     hub.routes["POST /v1/diff"] = {"objects": [same], "clusters": []}

@@ -128,6 +128,25 @@ def test_a_run_without_output_fails(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+@pytest.mark.parametrize("model, phase", [("digits", "Failed"), (None, "Succeeded")])
+def test_a_run_of_which_no_output_came_back_packs_no_other_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str | None, phase: str
+) -> None:
+    """On a cluster nothing is pushed of an empty folder: what came back is named by "", which is no path."""
+
+    async def scene(world: World) -> None:
+        (tmp_path / "of-the-hub").write_text("secret")
+        monkeypatch.chdir(tmp_path)
+        await world.job(model=model)
+        world.cluster.finish(world.run_name(), output="")
+        await world.settle()
+        job = world.get(ModelJob, "digits")
+        reason = "Succeeded" if model is None else "NoOutput"
+        assert (job.status.phase, world.reason(job, "Complete")) == (phase, reason)
+
+    play(tmp_path, scene)
+
+
 def test_an_output_that_cannot_be_packed_is_not_called_empty(tmp_path: Path) -> None:
     async def scene(world: World) -> None:
         await world.job()

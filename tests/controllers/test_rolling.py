@@ -60,6 +60,26 @@ def test_a_place_says_what_it_can_and_whether_it_answers(tmp_path: Path) -> None
     play(tmp_path, scene)
 
 
+def test_a_service_with_secrets_is_given_to_its_cluster_again_every_minute(tmp_path: Path) -> None:
+    """Nobody tells that a secret has another value; the cluster looks whether its replicas have it."""
+
+    async def scene(world: World) -> None:
+        env = {"TOKEN": {"secret": {"name": "web", "key": "token"}}}
+        remote = await live(world, env=env)
+        applied: list[str] = []
+        apply = remote.apply
+
+        async def counted(workload: Workload, terms: Terms | None = None) -> None:
+            applied.append(workload.name)
+            await apply(workload, terms)
+
+        remote.apply = counted  # type: ignore[method-assign]
+        await world.advance(61.0)
+        assert applied == ["digits"]
+
+    play(tmp_path, scene)
+
+
 def test_a_changed_declaration_is_another_connection(tmp_path: Path) -> None:
     async def scene(world: World) -> None:
         before = await prod(world)

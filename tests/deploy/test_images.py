@@ -51,7 +51,7 @@ class OneCluster:
     def get(self, path: str) -> Any:
         if not path.endswith("/clusters/prod"):
             raise NotFound(path)
-        return {"spec": {"registry": "r.io/t"}, "status": {"platforms": ["linux/arm64"]}}
+        return {"spec": {"registry": "r.io/t", "base": "r.io/base:1"}, "status": {"platforms": ["linux/arm64"]}}
 
 
 @pytest.fixture
@@ -85,6 +85,7 @@ def test_what_names_no_cluster_and_no_image_gets_both(tmp_path: Path, asked: lis
     made = run(project(tmp_path).on("prod"))
     (wanted,) = asked
     assert (wanted.workloads, wanted.registry, wanted.platforms) == (("job/d", "service/d"), "r.io/t", ("linux/arm64",))
+    assert wanted.base == "r.io/base:1"
     placed = {
         f"{one.kind}/{one.name}": (one.spec.cluster, one.spec.image.partition("@")[0])
         for one in made.objects

@@ -256,6 +256,20 @@ def test_a_back_off_says_when_the_next_attempt_starts() -> None:
     assert story(JOB, [], [job().mark_retrying(run, "x", T0)], later).next[0].at is None
 
 
+def test_what_a_refusal_tells_to_do_is_the_next_step() -> None:
+    refused = job().mark_failed(None, "Refused", "no node of 1 has one\nAsk for none, or add a node.", "", "", T0)
+    told = story(JOB, [], [refused], T0)
+    assert told.now[0].text == "Refused: no node of 1 has one"
+    assert [one.text for one in told.next] == ["Ask for none, or add a node."]
+
+
+def test_of_what_is_under_way_nobody_says_that_all_is_done() -> None:
+    pending = job().mark_under_way("Preparing", "no node takes it; add nodes", T0)
+    assert [one.text for one in story(JOB, [], [pending], T0).next] == [
+        "it is under way: wait, or mend what its message names"
+    ]
+
+
 def test_a_judgement_about_an_older_spec_says_so() -> None:
     done = job().mark_failed(None, "Error", "exited with code 3", "", "", T0)
     newer = done.model_copy(update={"metadata": done.metadata.model_copy(update={"generation": 2})})

@@ -34,6 +34,9 @@ def between(old: dict[str, Any], new: dict[str, Any], platform: Platform = HERE)
             {"requirements": ["x", "numpy==2"]},
             "requirements changed: -numpy==1, +numpy==2",
         ),
+        ({"image": f"r/a@{A}"}, {"image": f"r/a@{B}"}, "image changed"),
+        ({"image": "a:1"}, {"image": f"r/b@{B}"}, f"image a:1 -> r/b@sha256:{'b' * 12}"),
+        ({}, {"image": "a:1"}, "image changed"),  # what is new has no "from"
         ({}, {"replicas": 2}, "replicas changed: 1 gang -> 2 gang"),
         ({"source": {"digest": A}}, {"source": {"digest": B}}, "source changed"),
         (

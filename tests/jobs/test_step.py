@@ -260,3 +260,48 @@ def test_how_long_a_run_took_is_unknown_when_the_clock_was_set_back() -> None:
     assert step(job, seen(job, observed=ended), NOW).data["seconds"] is None
     ended = Observed("w", DIGEST, "Succeeded", started_at=NOW, finished_at=NOW + timedelta(seconds=2))
     assert step(job, seen(job, observed=ended), NOW).data["seconds"] == 2.0
+
+
+def test_an_image_that_the_user_names_is_part_of_the_fingerprint() -> None:
+    old, new = (make_job(command=(), image=f"app:{number}") for number in (1, 2))
+    assert step(new, seen(new, versions=(version(old),)), NOW).action == "start"
+    assert (
+        step(new, seen(new, versions=(version(make_job(command=(), image="app:2", args=("x",))),)), NOW).action
+        == "start"
+    )
+    assert step(new, seen(new, versions=(version(new),)), NOW).action == "reuse"
+
+
+def test_one_that_was_built_of_the_source_is_not() -> None:
+    """Trained here and on a cluster, it is the same run."""
+    here, there = (make_job(source={"digest": DIGEST}, **more) for more in ({}, {"cluster": "prod", "image": "r/a:1"}))
+    assert step(there, seen(there, versions=(version(here),)), NOW).action == "reuse"
+
+
+def disrupted(reason: str = "Evicted") -> Observed:
+    return Observed("w", DIGEST, "Failed", (Replica(0, "Exited", exit_code=143),), reason, "its node is being drained")
+
+
+def test_what_the_cluster_ended_uses_up_no_retry() -> None:
+    job = started(make_job(retries=1))
+    decision = step(job, seen(job, observed=disrupted()), NOW)
+    assert decision.action == "retry" and decision.run is not None
+    assert "(disruption 1, of 10 that are no retries)" in decision.message
+    job = job.mark_retrying(decision.run, decision.message, NOW)
+    again = step(job, seen(job), NOW + timedelta(minutes=1))
+    assert again.run is not None and (again.run.attempt, again.message) == (2, "attempt 2 of 3")
+    job = job.mark_started(again.run, NOW)
+    assert step(job, seen(job, observed=failed(exit_code=1)), NOW).action == "retry"
+    last = job.mark_started(again.run.model_copy(update={"attempt": 3}), NOW)
+    assert step(last, seen(last, observed=failed(exit_code=1)), NOW).action == "fail"
+
+
+def test_but_not_for_ever() -> None:
+    job = started(make_job(), attempt=11, disruptions=10)
+    assert step(job, seen(job, observed=disrupted("NodeLost")), NOW).action == "fail"
+
+
+@pytest.mark.parametrize("code, action", [(42, "fail"), (74, "retry")])
+def test_what_says_never_again_is_not_tried_again(code: int, action: str) -> None:
+    job = started(make_job(retries=3))
+    assert step(job, seen(job, observed=failed(exit_code=code)), NOW).action == action

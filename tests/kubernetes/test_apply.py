@@ -132,6 +132,45 @@ def test_who_scaled_is_told_and_overruled_when_asked(control_plane: ControlPlane
     assert _live(control_plane, namespace)["spec"]["replicas"] == 2
 
 
+def test_an_autoscaler_takes_over_the_replicas_that_there_are(control_plane: ControlPlane) -> None:
+    """Left out of an apply and held by nobody else, the number would fall to its default: one replica of 20."""
+    namespace = control_plane.namespace()
+    fixed, scaled = rendered(bundle(), namespace), rendered(bundle(scaling=True), namespace)
+    _apply(control_plane, _replaced(fixed, "Deployment", replicas=20))
+    shown = on(control_plane.kubeconfig, lambda api: Applier(api, place(namespace)).diff(scaled))
+    assert ".spec.replicas" not in [field.path for one in shown for field in one.fields]
+    assert _live(control_plane, namespace)["spec"]["replicas"] == 20
+    _apply(control_plane, scaled, dry_run=True)
+    _apply(control_plane, scaled)
+    assert _live(control_plane, namespace)["spec"]["replicas"] == 20
+    _, writes = _apply(control_plane, scaled)
+    assert writes == 0
+    _apply(control_plane, fixed)
+    assert _live(control_plane, namespace)["spec"]["replicas"] == 2
+
+
+def test_replicas_are_taken_back_from_an_autoscaler_of_ours_alone(control_plane: ControlPlane) -> None:
+    namespace = control_plane.namespace()
+    fixed, scaled = rendered(bundle(), namespace), rendered(bundle(scaling=True), namespace)
+    _apply(control_plane, fixed)
+    _apply(control_plane, scaled)
+    as_autoscaler = ("patch", "deployment/digits", "-n", namespace, "--field-manager=kube-controller-manager")
+    control_plane.kubectl(*as_autoscaler, "--subresource=scale", "--type=merge", "-p", '{"spec":{"replicas":7}}')
+    _apply(control_plane, scaled)
+    assert _live(control_plane, namespace)["spec"]["replicas"] == 7
+    foreign = {"metadata": {"name": "theirs"}, "spec": {"maxReplicas": 9, "scaleTargetRef": DIGITS}}
+    path = f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"
+    assert control_plane.request("POST", path, foreign)[0] == 201
+    with pytest.raises(Conflict, match=r"kube-controller-manager manages .spec.replicas"):
+        _apply(control_plane, fixed)
+    control_plane.request("DELETE", f"{path}/theirs")
+    _apply(control_plane, fixed)
+    assert _live(control_plane, namespace)["spec"]["replicas"] == 2
+
+
+DIGITS = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "digits"}
+
+
 def test_what_somebody_removed_is_put_back(control_plane: ControlPlane) -> None:
     namespace = control_plane.namespace()
     manifests = rendered(bundle(), namespace)
@@ -512,8 +551,8 @@ def test_an_api_server_that_is_killed_during_an_apply(own_control_plane: Control
     under_way = threading.Event()
 
     class Watched(Counted):
-        async def apply(self, manifest: Manifest, *, force: bool = False, dry_run: bool = False) -> Manifest:
-            made = await super().apply(manifest, force=force, dry_run=dry_run)
+        async def apply(self, manifest: Manifest, **how: Any) -> Manifest:
+            made = await super().apply(manifest, **how)
             if self.writes >= 20:
                 under_way.set()
             return made

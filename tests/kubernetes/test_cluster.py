@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from shipway.bundle import Bundle, Observed
+from shipway.bundle import Bundle, Observed, Workload
 from shipway.clock import SystemClock
 from shipway.cluster.kubernetes.check import rbac
 from shipway.cluster.kubernetes.cluster import KubernetesCluster
@@ -149,7 +149,8 @@ def test_a_second_hub_is_refused_until_it_takes_over(control_plane: ControlPlane
             try:
                 with pytest.raises(Conflict, match=OWNER):
                     await other.apply(web, some_terms(web))
-                assert await other.claim(take_over=True) == {"owner": "ba9876543210", "before": OWNER}
+                claimed = await other.claim(take_over=True)
+                assert (claimed["owner"], claimed["before"]) == ("ba9876543210", OWNER)
                 await other.apply(web, some_terms(web))
                 await until(other, "web", lambda one: one.phase == "Preparing")
                 with pytest.raises(Conflict, match="ba9876543210"):
@@ -219,7 +220,7 @@ def test_why_no_pod_is_made_and_why_no_node_takes_it(full_control_plane: Control
             seen = await waits(cluster, "big", "Unschedulable")
             assert "of 2 nodes, " in seen.message
             assert "too little cpu free" in seen.message
-            assert "dedicated" in seen.message or "a taint that is not tolerated" in seen.message
+            await until(cluster, "big", lambda one: "not tolerated (dedicated on 1" in one.message)
             assert [one.index for one in seen.replicas] == [0, 1]
             assert sorted(one.node for one in seen.replicas) == ["", "small"]
             quota = {
@@ -249,7 +250,8 @@ def test_an_api_server_that_goes_away_is_last_seen_and_comes_back(
             before = await until(cluster, "web", lambda one: bool(one.hash))
             plane.kill()
             stale = await until(cluster, "web", lambda one: one.stale_since is not None)
-            assert replace(stale, stale_since=None) == before
+            assert replace(stale, stale_since=None, notes=()) == before
+            assert "answer" in stale.notes[-1] or "broke" in stale.notes[-1]
             with pytest.raises(ClusterUnreachable):
                 await cluster.apply(replace(web, replicas=2), some_terms(web))
             await asyncio.to_thread(plane.restart)
@@ -258,3 +260,71 @@ def test_an_api_server_that_goes_away_is_last_seen_and_comes_back(
             assert (await until(cluster, "web", lambda one: one.wanted == 2)).hash == before.hash
 
     run(scenario)
+
+
+@pytest.mark.thorough
+def test_a_minute_without_an_api_server_loses_and_doubles_nothing(
+    own_control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """What changed before, during and after it: shown as last seen meanwhile, and all of it there in the end."""
+    plane = own_control_plane
+    names = [f"web-{number}" for number in range(5)]
+
+    async def scenario() -> None:
+        async with place(plane, tmp_path, **RESTRICTED) as (cluster, namespace):
+            for name in names:
+                await cluster.apply(server(name, replicas=2), some_terms(server(name)))
+            before = {one.name: one for one in await cluster.list()}
+            first = versions(plane, namespace)
+            told: set[str] = set()
+            following = asyncio.create_task(_collect(cluster, told))
+            loop = asyncio.get_running_loop()
+            plane.kill()
+            away = loop.time() + 60.0
+            for name in names:
+                stale = await until(cluster, name, lambda one: one.stale_since is not None)
+                assert "answer" in stale.notes[-1] or "broke" in stale.notes[-1]
+            # Writes that are asked for meanwhile fail as what they are, and are asked for again, as controllers do.
+            wider = [asyncio.create_task(_until_applied(cluster, replace(server(one), replicas=3))) for one in names]
+            while loop.time() < away:
+                seen = {one.name: replace(one, stale_since=None, notes=()) for one in await cluster.list()}
+                assert seen == before
+                await asyncio.sleep(1.0)
+            told.clear()
+            await asyncio.to_thread(plane.restart)
+            refused = await asyncio.gather(*wider)
+            assert all(refused)
+            for name in names:
+                await until(cluster, name, lambda one: one.stale_since is None and one.wanted == 3)
+            assert told >= set(names)
+            after = versions(plane, namespace)
+            assert after.keys() == first.keys()  # nothing twice, nothing gone
+            both = ("deployments", "poddisruptionbudgets")  # what says how many replicas there are
+            changed = {one for one in first if after[one] != first[one]}
+            assert changed == {f"{plural}/{name}" for plural in both for name in names}
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    async def bounded() -> None:
+        async with asyncio.timeout(170):
+            await scenario()
+
+    asyncio.run(bounded())
+
+
+async def _collect(cluster: KubernetesCluster, told: set[str]) -> None:
+    async for name in cluster.watch():
+        told.add(name)
+
+
+async def _until_applied(cluster: KubernetesCluster, workload: Workload) -> int:
+    """How often nobody answered before it was done."""
+    failed = 0
+    while True:
+        try:
+            await cluster.apply(workload, some_terms(workload))
+        except ClusterUnreachable:
+            failed += 1
+            await asyncio.sleep(1.0)
+        else:
+            return failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,28 @@ def test_a_snapshot_is_written_once_more_for_the_upload(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("2")
     with pytest.raises(UserError, match="changed while it was being uploaded"), snapshot.open():
         pass
+
+
+BY_IMAGE = "  image: app:1\n"
+
+
+@pytest.mark.parametrize("yaml, of", [(JOB, job_of), (SERVER, service_of)])
+def test_who_names_an_image_has_no_snapshot_on_a_cluster(
+    tmp_path: Path, yaml: str, of: Callable[[Project], ModelJob | ModelService]
+) -> None:
+    """The image has the code: what lies in the folder must neither train again nor be sent."""
+    project = read(folder(tmp_path, yaml + BY_IMAGE, train_py="1"))
+    assert of(project).spec.source is not None and project.snapshots  # on this machine the files are what runs
+    placed = project.on("prod")
+    source = of(placed).spec.source
+    assert (source is None or source.digest is None) and not placed.snapshots
+    declared_there = read(folder(tmp_path, f"{yaml}{BY_IMAGE}  cluster: prod\n"))
+    assert (of(declared_there), declared_there.snapshots) == (of(placed), {})
+    assert names(read(folder(tmp_path, yaml)).on("prod"), of(project).spec.source.digest) == ["train.py"]  # type: ignore[union-attr]
+
+
+def test_what_the_hub_wrote_keeps_its_digest(tmp_path: Path) -> None:
+    """`shipway get -o yaml` has the image that was built, and the source that it was built of."""
+    digest = "sha256:" + "a" * 64
+    yaml = f"{JOB}{BY_IMAGE}  cluster: prod\n  source: {{digest: '{digest}'}}\n"
+    assert job_of(read(folder(tmp_path, yaml))).spec.source.digest == digest

@@ -28,7 +28,7 @@ class Goals:
     push: str | None = None
     tags: tuple[str, ...] = ()
     archive: Path | None = None
-    plain_http: bool | None = None  # None: with this machine only
+    plain_http: bool | str | None = None  # as Registry has it
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class Wanted:
     workloads: tuple[str, ...]
     registry: str
     plain_http: bool = False
+    base: str = ""
     platforms: tuple[str, ...] = ()
     mode: Mode = "keep"
 
@@ -42,10 +43,11 @@ def images(wanted: Wanted, report: Report) -> Mapping[str, str]:
     asked = Asked(
         wanted.file,
         only=wanted.workloads,
+        base=wanted.base,
         platforms=_platforms(wanted.platforms),
         mode=wanted.mode,
         any_version=True,
-        goals=Goals(push="", plain_http=wanted.plain_http or None),
+        goals=_goals(wanted.registry, plain_http=wanted.plain_http),
     )
     outcomes = _built(asked, wanted.registry, report)
     return {name: _pinned(one) for name, one in zip(wanted.workloads, outcomes, strict=True)}
@@ -61,9 +63,14 @@ def courier_image(
         base=base,
         platforms=_platforms(platforms),
         courier=True,
-        goals=Goals(push="", plain_http=plain_http or None),
+        goals=_goals(registry, plain_http=plain_http),
     )
     return _pinned(_built(asked, registry, report)[0])
+
+
+def _goals(registry: str, *, plain_http: bool) -> Goals:
+    """Only the cluster's own registry was said to speak HTTP: bases come from others, with the caller's credentials."""
+    return Goals(push="", plain_http=registry.partition("/")[0] if plain_http else None)
 
 
 def _platforms(names: tuple[str, ...]) -> tuple[Platform, ...]:

@@ -57,7 +57,7 @@ class Tools:
     """What does the work, for one run of the command: everything that it makes is in ``lease`` until it has a name."""
 
     def __init__(
-        self, place: Place, lease: Lease, report: Report, inherited: Mapping[str, str], plain_http: bool | None
+        self, place: Place, lease: Lease, report: Report, inherited: Mapping[str, str], plain_http: bool | str | None
     ) -> None:
         """``inherited`` is the environment of programs that are called, ``plain_http`` as :class:`Registry` has it."""
         self.place, self.lease, self.report = place, lease, report

@@ -93,7 +93,7 @@ def _key(one: Chosen) -> str:
 
 
 def _wanted(every: Sequence[Chosen], asked: Asked, file: Path) -> tuple[Chosen, ...]:
-    """Those that were named; else the services, else the jobs. Raises NotFound, UserError."""
+    """Those that were named; else the services that name no image, else such jobs. Raises NotFound, UserError."""
     there = ", ".join(_key(one) for one in every)
     if not every:
         raise NotFound(
@@ -101,14 +101,25 @@ def _wanted(every: Sequence[Chosen], asked: Asked, file: Path) -> tuple[Chosen, 
             next_step="See `shipway init`, or docs/kinds.md.",
         )
     if not asked.only:
-        services = tuple(one for one in every if isinstance(one.object, ModelService))
-        return services or tuple(every)
+        without = [one for one in every if not one.object.spec.image]
+        if not without:
+            raise UserError(
+                f"{file}: each service and job names an image of its own: nothing to build",
+                next_step="Take `image` out of the file where `shipway build` should make one.",
+            )
+        services = tuple(one for one in without if isinstance(one.object, ModelService))
+        return services or tuple(without)
     found = []
     for name in asked.only:
         kind, slash, plain = name.partition("/")
         matching = [one for one in every if plain == one.object.name and _is(one.object, kind)]
         if not slash or not matching:
             raise NotFound(f"--only {name}: {file} has no such workload", next_step=f"There are: {there}.")
+        if image := matching[0].object.spec.image:
+            raise UserError(
+                f"--only {name}: it names the image {image}: nothing to build",
+                next_step="Take `image` out of the file where `shipway build` should make one.",
+            )
         found += [one for one in matching if one not in found]
     return tuple(found)
 

@@ -43,10 +43,16 @@ def text(objects: Sequence[Mapping[str, Any]], clusters: Sequence[Mapping[str, A
     lines = [line for one in objects for line in _object(one)]
     names = list(dict.fromkeys(one["object"] for one in clusters))
     for name in names:
-        lines += [f"~ {name}", *(_field(one) for one in clusters if one["object"] == name)]
+        changes = [one for one in clusters if one["object"] == name]
+        lines += _whole(name, changes[0]) or [f"~ {name}", *map(_field, changes)]
     if all(one["result"] == "unchanged" for one in objects) and not clusters:
         return "nothing would change"
     return "\n".join(lines)
+
+
+def _whole(name: str, change: Mapping[str, Any]) -> list[str]:
+    """An object of Kubernetes that comes or goes; nothing for one that changes."""
+    return [] if change["field"] else [f"{'+' if change['to'] == 'create' else '-'} {name}: {change['to']}d"]
 
 
 def _object(one: Mapping[str, Any]) -> Iterable[str]:

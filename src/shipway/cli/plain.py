@@ -1,7 +1,10 @@
-"""Progress as plain lines, for pipes and logs: one for every transition and every metric."""
+"""Progress as plain lines, for pipes and logs: one for every transition, every metric, and for what something waits."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import groupby
 
 import click
@@ -16,22 +19,47 @@ _WORDS: dict[State, str] = {
     "kept": "not done",
 }
 
+_PATIENCE = 3.0  # seconds that a step stands at the same words before a pipe is told them
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a step was last seen at, since when, and the words that were printed of it."""
+
+    state: State
+    detail: str
+    since: float
+    printed: str
+
 
 class Plain:
     """Shows progress as lines."""
 
-    def __init__(self) -> None:
-        self._shown: dict[tuple[tuple[str, str], str], State] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[tuple[tuple[str, str], str], _Seen] = {}
 
     def show(self, state: Progress, points: list[Point]) -> None:
         """Print what changed since the last call."""
         for (job, step_number), together in groupby(points, key=lambda one: (one.job, one.step)):
             click.echo(f"  {metrics(job, step_number, list(together))}")
         for step in state.steps:
-            key = (step.subject, step.text)
-            if step.state != "waiting" and self._shown.get(key) != step.state:
-                self._shown[key] = step.state
+            if step.state != "waiting" and self._is_news(step):
                 click.echo(line(step))
+
+    def _is_news(self, step: Step) -> bool:
+        """A transition; or words that have stood for a while, which say why nothing moves: a Pod that no node takes."""
+        key, now = (step.subject, step.text), self._clock()
+        seen = self._seen.get(key)
+        if seen is None or seen.state != step.state:
+            self._seen[key] = _Seen(step.state, step.detail, now, printed=step.detail)
+            return True
+        if seen.detail != step.detail:
+            seen.detail, seen.since = step.detail, now
+        if step.state != "running" or step.detail in ("", seen.printed) or now - seen.since < _PATIENCE:
+            return False
+        seen.printed = step.detail
+        return True
 
 
 def metrics(job: str, step: int | None, points: list[Point]) -> str:

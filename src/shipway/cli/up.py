@@ -28,6 +28,7 @@ from shipway.deploy.requests import example
 from shipway.deploy.result import Result, failure_text
 from shipway.deploy.world import World
 from shipway.project import Project, read
+from shipway.transfer import THERE, Report
 
 SAMPLE = "sample.json"
 
@@ -71,10 +72,15 @@ def deploy(project: Project, *, retrain: bool, timeout: float | None, output: st
 
 def _with_images(hub: HubClient, project: Project, output: str, *, locked: bool) -> Project:
     with shown(output) as report:
-        imaged = with_images(hub, project, report=report, mode="locked" if locked else "keep")
+        imaged = with_images(hub, project, report=news(report), mode="locked" if locked else "keep")
     if output != "json":
         click.echo("\n".join(f"image    {'/'.join(key)}  {image}" for key, image in imaged.built.items()))
     return imaged.project
+
+
+def news(report: Report) -> Report:
+    """Without what the registry had: of an image that did not change that is every blob, and ``up`` does nothing."""
+    return lambda part: None if part.note == THERE else report(part)
 
 
 @contextmanager

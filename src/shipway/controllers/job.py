@@ -21,13 +21,15 @@ from shipway.controllers.templates import (
     run_workload_name,
     terms_of_job,
 )
-from shipway.controllers.updates import is_leaving, update, with_finalizer, without_finalizer
+from shipway.controllers.updates import forced_once, is_leaving, update, with_finalizer, without_finalizer
 from shipway.errors import ClusterRefused, EnvironmentFault, ShipwayError, UserError
 from shipway.jobs import Decision, Earlier, Platform, Seen, Verdict, components, declared, fingerprint, judge, step
 from shipway.kinds import LOCAL, ModelJob, ModelVersion, Run
 from shipway.models import Lineage, Versions
 from shipway.ports import Clock, Cluster, Store
 from shipway.retention import Ended, Retention, surplus
+
+_NO_OUTPUT = "the code ended with 0 and left no file in $SHIPWAY_OUTPUT_DIR: there is nothing to make a version of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class JobController:
                     raise
                 self._not_taken(job, run, error)
                 return
+            forced_once(self.store, job)
         self.metrics.follow(cluster, workload.name, subject_of(job), workload.name)
 
     def _not_taken(self, job: ModelJob, run: Run, error: ShipwayError) -> None:
@@ -122,18 +125,26 @@ class JobController:
             making = observed.message or "its files and its environment are being made"
             self._write(job, lambda one: one.mark_under_way("Preparing", making, now))
         elif observed is not None and observed.phase == "Running":
-            message = f"run {run.id}, attempt {run.attempt}"
+            waits = f": {observed.message}" if observed.message else ""
+            message = f"run {run.id}, attempt {run.attempt}{waits}"
             self._write(job, lambda one: one.mark_under_way("Running", message, now))
 
     async def _pack(self, job: ModelJob, run: Run, observed: Observed) -> None:
-        workload, output = run_workload_name(run), Path(observed.output)
-        logged = await self.metrics.finish(self.clusters.of(run.cluster), workload, subject_of(job), workload)
-        metrics = {**metrics_of_file(output), **logged}
+        workload, output = run_workload_name(run), Path(observed.output) if observed.output else None
+        try:
+            logged = await self.metrics.finish(self.clusters.of(run.cluster), workload, subject_of(job), workload)
+        except EnvironmentFault as error:  # the gate must not judge by what of the log was read
+            self._delayed(job, run, f"its metrics cannot be read yet: {error.message}")
+            raise
+        metrics = {**(metrics_of_file(output) if output is not None else {}), **logged}
         where = {"environment": observed.environment, "log": observed.log}
         self._write(job, lambda one: one.mark_packing(run, metrics, self.clock.now(), **where))
         if job.spec.model is None:
             self._record(job, "Succeeded", f"run {run.id}", {"run": run.id, "version": None, "metrics": metrics})
             self._succeed(job, None, Verdict("none", "no model is declared"), metrics, "Succeeded", f"run {run.id}")
+            return
+        if output is None:
+            self._no_version(job, run, observed, "NoOutput", _NO_OUTPUT)
             return
         verdict = judge(job.spec.evaluate, metrics, *rival_of(self.store, self.versions, job))
         try:
@@ -145,19 +156,24 @@ class JobController:
             )
         except UserError as error:
             reason = "OutputRefused" if any(output.iterdir()) else "NoOutput"
-            message, now = str(error), self.clock.now()
-            self._record(job, reason, message, {"run": run.id, "tail": observed.tail})
-            self._write(job, lambda one: one.mark_failed(run, reason, message, observed.tail, observed.log, now))
+            self._no_version(job, run, observed, reason, str(error))
             return
         except EnvironmentFault as error:
-            stuck = error.message
-            self._record(job, "PackingDelayed", stuck, {"run": run.id})
-            self._write(job, lambda one: one.mark_packing_stuck(stuck, self.clock.now()))
+            self._delayed(job, run, error.message)
             raise
         reference = f"{job.spec.model}:{version.number}"
         message, data = f"{reference} of run {run.id}", {"run": run.id, "version": reference, "metrics": metrics}
         self._record(job, "Succeeded", message, {**data, "digest": version.digest, "size": version.size})
         await self._promote(job, version, verdict, message)
+
+    def _no_version(self, job: ModelJob, run: Run, observed: Observed, reason: str, message: str) -> None:
+        now = self.clock.now()
+        self._record(job, reason, message, {"run": run.id, "tail": observed.tail})
+        self._write(job, lambda one: one.mark_failed(run, reason, message, observed.tail, observed.log, now))
+
+    def _delayed(self, job: ModelJob, run: Run, message: str) -> None:
+        self._record(job, "PackingDelayed", message, {"run": run.id})
+        self._write(job, lambda one: one.mark_packing_stuck(message, self.clock.now()))
 
     async def _reuse(self, job: ModelJob, decision: Decision) -> None:
         version = decision.version

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from shipway.bundle import LogLine
+from shipway.errors import ShipwayError
 from shipway.ports import Cluster, Journal, MetricPoint
 
 _LARGEST_STEP = 2**53  # beyond it JSON's numbers, and beyond 2**63 SQLite's, are not exact
@@ -92,10 +93,12 @@ class MetricFollower:
         if self._tasks.get(workload) is ended:
             del self._tasks[workload]
         if not ended.cancelled() and (error := ended.exception()) is not None:
-            log.warning("the metrics of %s are not followed any more: %s", workload, error, exc_info=error)
+            bug = None if isinstance(error, ShipwayError) else error  # a node that is away is no news of our code
+            log.warning("the metrics of %s are not followed any more: %s", workload, error, exc_info=bug)
 
     async def finish(self, cluster: Cluster, workload: str, subject: str, run: str) -> dict[str, float]:
-        """Wait until the log of an ended job is read; the last value of each metric."""
+        """Wait until the log of an ended job is read; the last value of each metric. Raises what reading it raises: a
+        log that was not read to its end says nothing."""
         self.follow(cluster, workload, subject, run)
         latest = await self._tasks[workload]
         return {one.name: one.value for one in self._journal.points(subject, run=run)} | latest

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shipway.bundle import Observed, Replica
-from shipway.jobs import without_login
+from shipway.jobs import image_in_words, without_login
 from shipway.kinds import RevisionSpec
 
 Changed = Mapping[str, Mapping[str, Any]]
@@ -40,8 +40,9 @@ def restart_of(revision: str, replica: Replica, observed: Observed) -> tuple[str
         "since": observed.started_at.isoformat() if observed.started_at else None,
         "exitCode": replica.exit_code,
         "signal": replica.signal,
-        "cause": replica.reason,
-        "said": replica.message,
+        # Of one that came up, reason and message are of the probe that fails now, and not of its end.
+        "cause": replica.reason if replica.phase != "NotReady" else "",
+        "said": replica.message if replica.phase != "NotReady" else "",
         "tail": observed.tail,
     }
     return f"replica {replica.index} of {revision} {how_ended(replica)} and was started again", data
@@ -78,6 +79,8 @@ def _shown(requirements: Any) -> Any:
 def _spoken(name: str, change: Mapping[str, Any]) -> str:
     if name == "env":
         return f"env changed ({', '.join(sorted({*change['from'], *change['to']}))})"
+    if name == "image":
+        return image_in_words(change["from"], change["to"])
     if name in _UNSPOKEN:
         return f"{name} changed"
     return f"{name} {_or_none(change['from'])} -> {_or_none(change['to'])}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shipway.bundle import Observed
 from shipway.controllers.clusters import Clusters
@@ -13,10 +13,12 @@ from shipway.controllers.service_journal import Blocked, ServiceJournal
 from shipway.controllers.templates import service_workload, terms_of_service
 from shipway.controllers.updates import find, forced_once
 from shipway.errors import ClusterRefused, NotFound, UserError
-from shipway.kinds import RETRY, ModelService, ResolvedModel, Revision, Route
+from shipway.kinds import RETRY, FromSecret, ModelService, ResolvedModel, Revision, Route
 from shipway.ports import Clock, Cluster
 from shipway.rollout import Wanted, step_rolling
 from shipway.rollout.rolling import Rolling
+
+_SECRETS = timedelta(seconds=60)  # between looks at whether a secret has another value: nobody tells that
 
 # What only a change of somebody mends, told as the condition of the service and not tried again without one.
 _SAID = (UserError, ClusterRefused)
@@ -57,7 +59,7 @@ class RollingServices:
         if decided.live == revision.name:
             await self._leave_others(service)
         self._status(service, model, revision.name, decided, observed, refused)
-        return decided.wake_at
+        return decided.wake_at or (now + _SECRETS if _has_secrets(revision) else None)
 
     async def _apply(self, service: ModelService, revision: Revision, cluster: Cluster) -> Blocked | None:
         """What the cluster does not take becomes a condition; what it cannot hear is tried again by the queue."""
@@ -123,6 +125,10 @@ class RollingServices:
         return gone
 
 
+def _has_secrets(revision: Revision) -> bool:
+    return any(isinstance(one, FromSecret) for one in revision.spec.template.env.values())
+
+
 def _rolled(
     service: ModelService,
     revision: Revision,
@@ -146,7 +152,7 @@ def _serving(service: ModelService, declared: ModelService, observed: Observed |
     wanted = observed.wanted if observed is not None and observed.wanted is not None else declared.spec.replicas
     told = list(observed.notes) if observed is not None else []
     if observed is not None and observed.stale_since is not None:
-        told.append(f"as last seen {observed.stale_since:%Y-%m-%d %H:%M:%S} UTC: the cluster does not answer")
+        told.append(f"as last seen {observed.stale_since:%Y-%m-%d %H:%M:%S} UTC")  # why is in the notes
     elif observed is not None and observed.message and ready < wanted:
         told.append(observed.message)
     status = service.status.model_copy(

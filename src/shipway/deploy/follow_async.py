@@ -82,7 +82,8 @@ def _without(state: Progress, old: set[tuple[Key, str]]) -> Progress:
 
 def _too_late(state: Progress, timeout: float | None) -> WorkloadFailed:
     left = ", ".join(one.text for one in state.steps if one.state in ("waiting", "running", "retrying"))
-    return WorkloadFailed(f"not settled after {timeout:g} s: {left}", next_step="it goes on: see shipway status")
+    told = f"not settled after {timeout:g} s{': ' + left if left else ''}"  # what only waits for its result is done
+    return WorkloadFailed(told, next_step="it goes on: see shipway status")
 
 
 class _Metrics:

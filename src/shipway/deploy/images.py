@@ -53,6 +53,7 @@ def with_images(
             tuple(words),
             registry=cluster["spec"]["registry"],
             plain_http=cluster["spec"].get("plainHttp", False),
+            base=cluster["spec"].get("base", ""),
             platforms=tuple(cluster.get("status", {}).get("platforms", ())),
             mode=mode,
         )

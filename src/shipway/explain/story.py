@@ -182,17 +182,23 @@ def _held(obj: Object, one: Condition) -> Holds:
 
 def _next(obj: Object, reasons: Sequence[str], now: datetime) -> Iterable[NextStep]:
     run = obj.status.run if isinstance(obj, ModelJob) else None
-    if run is not None and run.retry_at is not None and run.retry_at > now:
-        yield NextStep(f"attempt {run.attempt + 1} of {_attempts(obj)} starts by itself", at=run.retry_at)
+    if isinstance(obj, ModelJob) and run is not None and run.retry_at is not None and run.retry_at > now:
+        yield NextStep(f"attempt {run.attempt + 1} of {obj.attempts} starts by itself", at=run.retry_at)
     facts = {"name": obj.name, "noun": _NOUNS[obj.kind], "model": _model_of(obj)}
     for reason in dict.fromkeys(reasons):
         if reason in ADVICE:
             words, command = ADVICE[reason]
             yield NextStep(words, command.format(**facts))
+    yield from _told_with(obj)
 
 
-def _attempts(job: Object) -> int:
-    return int(job.spec.retries) + 1
+def _told_with(obj: Object) -> Iterable[NextStep]:
+    """What the message of a refusal says below its first line; and of what is under way, that it is."""
+    trouble = [one for one in obj.status.conditions if one.status != "True" and one.reason not in ADVICE]
+    for words in dict.fromkeys(line for one in trouble for line in one.message.splitlines()[1:] if line):
+        yield NextStep(words)
+    if any(one.status == "Unknown" for one in trouble):
+        yield NextStep("it is under way: wait, or mend what its message names")
 
 
 def _model_of(obj: Object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipway.jobs.changes import Earlier
+from shipway.jobs.changes import Earlier, image_in_words
 from shipway.jobs.fingerprint import Platform, components, declared, fingerprint, without_login
 from shipway.jobs.gate import Verdict, judge
 from shipway.jobs.step import Decision, Seen, step
@@ -16,6 +16,7 @@ __all__ = [
     "components",
     "declared",
     "fingerprint",
+    "image_in_words",
     "judge",
     "step",
     "without_login",

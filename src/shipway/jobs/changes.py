@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 Changes = dict[str, dict[str, Any]]
 
 _SHORT = 60  # characters of a value in a sentence; the journal's data has all of it
+_DIGEST = re.compile(r"(@sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,21 @@ def changes(earlier: Earlier, components: Mapping[str, str], declared: Mapping[s
 
 def in_words(found: Mapping[str, Mapping[str, Any]]) -> str:
     """``params changed: lr 0.1 -> 0.2; source changed``. Files of the source are the teller's to look up."""
-    return "; ".join(": ".join(filter(None, [f"{name} changed", _words(name, one)])) for name, one in found.items())
+    return "; ".join(_sentence(name, one) for name, one in found.items())
+
+
+def _sentence(name: str, change: Mapping[str, Any]) -> str:
+    if name == "image" and change:
+        return image_in_words(change["from"] or "", change["to"] or "")
+    return ": ".join(filter(None, [f"{name} changed", _words(name, change)]))
+
+
+def image_in_words(old: str, new: str) -> str:
+    """``image app:1 -> app:2``; of another digest of the same image only that: digests say nothing to people."""
+    if old.partition("@")[0] == new.partition("@")[0]:
+        return "image changed"
+    before, after = (_DIGEST.sub(r"\1", one) or "none" for one in (old, new))
+    return f"image {before} -> {after}"
 
 
 def _change(old: Any, new: Any) -> dict[str, Any]:
@@ -57,7 +73,7 @@ def _words(name: str, change: Mapping[str, Any]) -> str:
             return ", ".join(_input(key, one) for key, one in change.items())
         case "requirements" if change:
             return ", ".join(_lines(change["from"] or (), change["to"] or ()))
-        case "command" if change:
+        case "command" | "args" if change:
             return f"{_short(' '.join(change['from'] or ()))} -> {_short(' '.join(change['to'] or ()))}"
     return f"{change['from']} -> {change['to']}" if change else ""
 

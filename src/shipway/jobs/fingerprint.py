@@ -41,7 +41,10 @@ def declared(spec: ModelJobSpec, platform: Platform) -> dict[str, Any]:
     """The components as people read them, JSON-ready: what ``why`` shows as "from" and "to".
 
     Of a secret only where it comes from; of a variable that is named like one, nothing; no password of an index.
+    An image that the user names counts, and its arguments. One that was built does not: beside it stand the source and
+    the requirements that it was made of, so that a run here and one on a cluster are the same run.
     """
+    names_image = bool(spec.image) and spec.source.digest is None
     return {
         "source": spec.source.digest or "",
         "command": list(spec.command),
@@ -52,6 +55,8 @@ def declared(spec: ModelJobSpec, platform: Platform) -> dict[str, Any]:
         "replicas": f"{spec.replicas} {spec.mode}",
         "interpreter": platform.interpreter,
         "platform": platform.machine,
+        **({"image": spec.image} if names_image else {}),
+        **({"args": list(spec.args)} if names_image and spec.args else {}),
         **({} if spec.optimize == "none" else {"optimize": spec.optimize}),
     }
 

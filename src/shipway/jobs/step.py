@@ -23,6 +23,10 @@ from shipway.kinds import RETRAIN, CacheTtl, ModelJob, ModelVersion, Run
 _FIRST_RETRY = 1.0  # seconds; doubles with each attempt
 _LONGEST_RETRY = 60.0
 
+NEVER_AGAIN = 42  # the code's own word that it would fail the same way again: docs/contract.md
+_DISRUPTED = frozenset({"Evicted", "NodeLost", "Preempted"})  # the cluster ended it, and not the code
+_MOST_DISRUPTIONS = 10  # a job that is evicted more often than that asks for what no node has
+
 Action = Literal["rest", "start", "run", "wait", "pack", "reuse", "retry", "fail"]
 
 
@@ -145,8 +149,8 @@ def _follow(job: ModelJob, run: Run, observed: Observed | None, now: datetime) -
             return Decision("wait", "BackOff", f"next attempt at {run.retry_at:%H:%M:%S}", run, wake_at=run.retry_at)
         fresh = {"retry_at": None, "finished_at": None, "exit_code": None, "signal": None}
         again = run.model_copy(update={"attempt": run.attempt + 1, **fresh})
-        data = {"run": run.id, "attempt": again.attempt, "retries": job.spec.retries}
-        return Decision("start", "Retry", f"attempt {again.attempt} of {job.spec.retries + 1}", run=again, data=data)
+        data = {"run": run.id, "attempt": again.attempt, "retries": job.attempts - 1}
+        return Decision("start", "Retry", f"attempt {again.attempt} of {job.attempts}", run=again, data=data)
     if observed is None:
         return Decision("run", "NotOnCluster", "the cluster does not know it yet", run=run)
     if observed.phase == "Succeeded":
@@ -170,13 +174,20 @@ def _failed(job: ModelJob, run: Run, observed: Observed, now: datetime) -> Decis
     reason = observed.reason or "Error"
     message = observed.message or _end_in_words(ended)
     # The next attempt has a log of its own: what this one said at its end is kept here.
-    data = {**_end_in_numbers(ended, observed), "retries": job.spec.retries, "cause": reason, "tail": observed.tail}
-    if run.attempt <= job.spec.retries:
-        delay = _back_off(run)
-        waiting = ended.model_copy(update={"retry_at": now + delay})
-        told = {**data, "delay": delay.total_seconds()}
-        return Decision("retry", "BackOff", f"{reason}: {message}", run=waiting, data=told, wake_at=waiting.retry_at)
-    return Decision("fail", reason, message, run=ended, data=data)
+    data = {**_end_in_numbers(ended, observed), "retries": job.attempts - 1, "cause": reason, "tail": observed.tail}
+    if any(one.exit_code == NEVER_AGAIN for one in observed.replicas):
+        return Decision("fail", reason, message, run=ended, data=data)
+    if reason in _DISRUPTED and run.disruptions < _MOST_DISRUPTIONS:
+        again = ended.disruptions + 1
+        message = f"{message} (disruption {again}, of {_MOST_DISRUPTIONS} that are no retries)"
+        ended = ended.model_copy(update={"disruptions": again})
+        data["retries"] += 1
+    elif run.attempt >= job.attempts:
+        return Decision("fail", reason, message, run=ended, data=data)
+    delay = _back_off(run)
+    waiting = ended.model_copy(update={"retry_at": now + delay})
+    told = {**data, "delay": delay.total_seconds()}
+    return Decision("retry", "BackOff", f"{reason}: {message}", run=waiting, data=told, wake_at=waiting.retry_at)
 
 
 def _back_off(run: Run) -> timedelta:

@@ -26,6 +26,7 @@ class ClusterSpec(Value):
     pull_secret: str = ""  # imagePullSecrets: a Secret of type kubernetes.io/dockerconfigjson in the namespace
     push_secret: str = ""  # the same, with which results of jobs are pushed; empty: as pull_secret
     courier: str = ""  # the image that brings models and takes results away; `cluster add` builds and pushes it
+    base: str = ""  # what images that are built for it stand on; empty: as `build` has it
     image_volumes: Literal["auto", "on", "off"] = "auto"
 
     @model_validator(mode="after")

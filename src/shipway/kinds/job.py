@@ -150,6 +150,7 @@ class Run(Value):
     components: dict[str, str] = {}  # what the fingerprint is made of, name to digest or value
     declared: dict[str, Any] = {}  # the same as people read it; values of secrets never
     attempt: int = 1
+    disruptions: int = 0  # attempts that the cluster ended, and not the code: they are no retries
     started_at: datetime
     finished_at: datetime | None = None
     exit_code: int | None = None
@@ -183,6 +184,11 @@ class ModelJob(Object):
     kind: Literal["ModelJob"] = "ModelJob"
     spec: ModelJobSpec
     status: ModelJobStatus = ModelJobStatus()
+
+    @property
+    def attempts(self) -> int:
+        """How many its run may have."""
+        return self.spec.retries + 1 + (self.status.run.disruptions if self.status.run is not None else 0)
 
     def mark_started(self, run: Run, now: datetime) -> Self:
         """A run (or a further attempt of it) was given to a cluster."""
@@ -226,7 +232,7 @@ class ModelJob(Object):
         return packing.with_condition("Complete", "Unknown", "Packing", f"run {run.id}", now)
 
     def mark_packing_stuck(self, message: str, now: datetime) -> Self:
-        """Packing met a fault of this machine (a full disk) and is tried again."""
+        """Packing met a fault of this machine or the cluster (a full disk, a node that is away) and is tried again."""
         return self.with_condition("Complete", "Unknown", "PackingDelayed", message, now)
 
     def mark_retrying(self, run: Run, message: str, now: datetime) -> Self:

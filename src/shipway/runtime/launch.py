@@ -33,6 +33,7 @@ _AFTERWARDS = 60.0  # seconds that the second command has
 _QUIET = 60.0  # seconds without a word of a courier, which says every few that it lives
 _PATIENCE = 900.0  # seconds in which no courier answers: kubelet starts it anew within 5 minutes
 _DEATHS = 8  # of couriers that had begun
+_STARTING = 60.0  # seconds that a courier may take until it listens
 _PAUSE = 0.2  # seconds
 
 
@@ -126,6 +127,19 @@ def push(path: str, patience: float = _PATIENCE, quiet: float = _QUIET) -> dict[
     return {"failed": f"the courier died {_DEATHS} times while it pushed: see the log of the container courier"}
 
 
+def listens(path: str, patience: float = _STARTING) -> bool:
+    """Wait until a courier does. One that is still starting has no ear for the SIGTERM that it gets when this container
+    ends (the kernel drops what process 1 has no handler for), and would hold the Pod for its whole grace period."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as courier:
+            courier.settimeout(patience)
+            courier.connect(path)
+            return True
+        time.sleep(_PAUSE)
+    return False
+
+
 def message(end: End, **more: str) -> bytes:
     """The termination message: one JSON object in a line. Texts are cut so that it fits."""
     document: dict[str, Any] = {"exitCode": end.code}
@@ -193,6 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Path(given.message).write_bytes(message(end, **more))
     except OSError as error:
         _say(f"{given.message} cannot be written: {error.strerror}")
+    if given.socket:
+        listens(given.socket)
     return end.code
 
 

@@ -102,12 +102,14 @@ def test_who_nobody_vouches_for_is_refused_at_once(certificate: Path) -> None:
 
 
 def test_tls_is_spoken_with_everybody_but_this_machine() -> None:
-    def base(host: str, plain_http: bool | None = None) -> str:
+    def base(host: str, plain_http: bool | str | None = None) -> str:
         return Transport(Anonymous(), LIMITS, plain_http=plain_http).base(host)
 
     assert base("ghcr.io") == "https://ghcr.io" and base("10.0.0.1:5000") == "https://10.0.0.1:5000"
     assert base("localhost:5000") == "http://localhost:5000" and base("[::1]:5000") == "http://[::1]:5000"
     assert base("localhost") == "http://localhost" and base("[::1]") == "http://[::1]"
+    assert base("10.0.0.1:5000", "10.0.0.1:5000") == "http://10.0.0.1:5000"
+    assert base("ghcr.io", "10.0.0.1:5000") == "https://ghcr.io" and base("localhost", "h") == "http://localhost"
     assert base("10.0.0.1:5000", True) == "http://10.0.0.1:5000"
     assert base("localhost:5000", False) == "https://localhost:5000"
     assert base("docker.io") == "https://registry-1.docker.io"

@@ -155,18 +155,36 @@ def test_the_courier_is_asked_after_success(pod: Pod) -> None:
 
 @pytest.mark.parametrize("command", [("false",), ("sh", "-c", "exit 42")])
 def test_and_not_after_a_failure(pod: Pod, command: tuple[str, ...]) -> None:
-    ended = pod.run(*command, options=("--socket", str(pod.folder / "nobody")))
-    assert ended.code != 0 and "output" not in ended.told
+    with courier(pod.socket) as asked:
+        ended = pod.run(*command, options=("--socket", str(pod.socket)))
+    assert ended.code != 0 and "output" not in ended.told and asked == []
+
+
+def test_a_courier_that_still_starts_is_waited_for_after_a_failure_too(pod: Pod) -> None:
+    """The SIGTERM that it gets when this container ends is lost before it has a handler."""
+    process = pod.start("sh", "-c", "touch here; exit 42", options=("--socket", str(pod.socket)))
+    wait_for(pod.folder / "here")
+    while not pod.message.read_bytes():
+        time.sleep(0.01)
+    assert process.poll() is None
+    with courier(pod.socket):
+        assert pod.ended(process).told == {"exitCode": 42}
+
+
+def test_but_not_for_ever(tmp_path: Path) -> None:
+    assert not launch.listens(str(tmp_path / "nobody"), patience=0.01)
 
 
 @pytest.mark.slow
 def test_other_replicas_push_nothing_unless_each_one_does(pod: Pod) -> None:
     pod.environment["SHIPWAY_REPLICA_INDEX"] = "3"
-    nobody = ("--socket", str(pod.socket), "--afterwards", "echo afterwards")
-    ended = pod.run("true", options=nobody)
-    assert (ended.told, ended.out) == ({"exitCode": 0}, "")
+    options = ("--socket", str(pod.socket), "--afterwards", "echo afterwards")
+    with courier(pod.socket) as asked:
+        ended = pod.run("true", options=options)
+    assert (ended.told, ended.out, asked) == ({"exitCode": 0}, "", [])
+    pod.socket.unlink()
     with courier(pod.socket, [{"output": REFERENCE}]):
-        assert pod.run("true", options=(*nobody, "--each")).told["output"] == REFERENCE
+        assert pod.run("true", options=(*options, "--each")).told["output"] == REFERENCE
 
 
 def test_a_job_without_files_succeeds_without_an_output(pod: Pod) -> None:
@@ -232,10 +250,11 @@ def test_one_that_does_not_end_is_killed_after_the_grace_period(pod: Pod) -> Non
 def test_one_that_was_stopped_in_good_order_has_not_succeeded(pod: Pod) -> None:
     """Half a training must not become a version."""
     stop = "trap 'exit 0' TERM; touch here; while :; do sleep 0.05; done"
-    process = pod.start("sh", "-c", stop, options=("--socket", str(pod.socket)))
-    wait_for(pod.folder / "here")
-    process.send_signal(signal.SIGTERM)
-    ended = pod.ended(process)
+    with courier(pod.socket):
+        process = pod.start("sh", "-c", stop, options=("--socket", str(pod.socket)))
+        wait_for(pod.folder / "here")
+        process.send_signal(signal.SIGTERM)
+        ended = pod.ended(process)
     assert (ended.code, ended.told) == (143, {"exitCode": 143, "signal": 15})
     assert "its output is not taken" in ended.error
 

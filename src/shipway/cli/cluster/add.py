@@ -23,7 +23,7 @@ from shipway.errors import Conflict, EnvironmentFault, RegistryRefused, Registry
 from shipway.kinds import API_VERSION
 from shipway.rendering.rights import rights
 
-_COURIER = "courier"  # a finding: what this command is about to mend
+_COURIER, _OWNER = "courier", "owner"  # findings: what this command is about to mend, and whose the namespace is
 _ELSEWHERE = (
     "Push the courier from a place that reaches it (shipway build --courier --push {registry}/shipway-courier) "
     "and name it here: --courier {registry}/shipway-courier@sha256:..."
@@ -51,7 +51,9 @@ class _Courier:
 @click.option("--plain-http", is_flag=True, help="The registry speaks HTTP without TLS.")
 @click.option("--courier", default="", metavar="REF", help="Use this courier image, and build none.")
 @click.option("--no-courier", is_flag=True, help="Without one: services only, with models by image volume.")
-@click.option("--base", default="", metavar="REF", help="What the courier stands on: as of build.")
+@click.option(
+    "--base", default="", metavar="REF", help="What its images stand on, as of build: courier, up's."
+)
 @click.option("--platform", "platforms", multiple=True, metavar="linux/ARCH", help="Of the nodes.  [default: amd64]")
 @click.option("--take-over", is_flag=True, help="Also when another hub owns the namespace.")
 @click.option("--print-rbac", is_flag=True, help="Print the minimal Role as YAML, and do nothing.")
@@ -69,7 +71,7 @@ def add(name: str, print_rbac: bool, subject: str | None, take_over: bool, outpu
         raise UserError("--subject belongs to --print-rbac")
     spec, hub = _spec(said), ensured()
     courier = _Courier(said["courier"], said["no_courier"], said["base"], said["platforms"])
-    findings = _checked(hub, name, spec, courier, output)
+    findings = _checked(hub, name, spec, courier, output, take_over=take_over)
     spec["courier"] = _reference(courier, spec, output)
     owned = _added(hub, name, spec, take_over=take_over)
     told = f"cluster {name} is added: namespace {spec['namespace']}, registry {spec['registry']}"
@@ -98,6 +100,7 @@ def _spec(said: Mapping[str, Any]) -> dict[str, Any]:
         "plainHttp": said["plain_http"],
         "pullSecret": said["pull_secret"],
         "pushSecret": said["push_secret"],
+        "base": said["base"],
     }
     return {key: value for key, value in spec.items() if value or key == "context"}
 
@@ -115,8 +118,11 @@ def _kubeconfig(given: Path | None) -> str:
     return str(given.expanduser().absolute()) if given is not None else ""
 
 
-def _checked(hub: HubClient, name: str, spec: Mapping[str, Any], courier: _Courier, output: str) -> Findings:
-    """What was found, shown. Raises EnvironmentFault when something is missing that nothing works without."""
+def _checked(
+    hub: HubClient, name: str, spec: Mapping[str, Any], courier: _Courier, output: str, *, take_over: bool
+) -> Findings:
+    """What was found, shown. Raises EnvironmentFault when something is missing that nothing works without, and
+    Conflict for another hub's namespace: no image is built for what would be refused then."""
     spec = {**spec, "courier": courier.given}
     findings: Findings = hub.post("/v1/clusters/check", {"name": name, "spec": spec})["findings"]
     if not courier.given:
@@ -128,6 +134,8 @@ def _checked(hub: HubClient, name: str, spec: Mapping[str, Any], courier: _Couri
         also = f" (and {names}: see above)" if names and output != "json" else ""
         told = f"cluster {name} was not added: {lacking[0]['message']}{also}"
         raise EnvironmentFault(told, next_step=lacking[0]["nextStep"])
+    if not take_over and (owned := [one for one in findings if one["name"] == _OWNER and one["state"] != "ok"]):
+        raise Conflict(f"cluster {name} was not added: {owned[0]['message']}", next_step=owned[0]["nextStep"])
     return findings
 
 
@@ -143,7 +151,7 @@ def _reference(asked: _Courier, spec: Mapping[str, Any], output: str) -> str:
             )
     except (RegistryUnreachable, RegistryRefused) as error:
         step = _ELSEWHERE.format(registry=spec["registry"])
-        raise type(error)(error.message, next_step=f"{error.next_step} {step}".strip()) from error
+        raise type(error)(error.message, next_step=f"{error.next_step}\n{step}".strip()) from error
 
 
 def _added(hub: HubClient, name: str, spec: Mapping[str, Any], *, take_over: bool) -> Mapping[str, Any]:

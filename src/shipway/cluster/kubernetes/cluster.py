@@ -18,10 +18,11 @@ from shipway.cluster.kubernetes.apply.preflight import preflight
 from shipway.cluster.kubernetes.check.features import Features, look
 from shipway.cluster.kubernetes.check.findings import check
 from shipway.cluster.kubernetes.logs import Follower
-from shipway.cluster.kubernetes.names import HASH, Manifest
+from shipway.cluster.kubernetes.names import CONTENTS, HASH, Manifest
 from shipway.cluster.kubernetes.place import Place
 from shipway.cluster.kubernetes.render import render
-from shipway.cluster.kubernetes.session import Connection, Follows, Session, forwarded
+from shipway.cluster.kubernetes.render.pod import contents_digest
+from shipway.cluster.kubernetes.session import Connection, Follows, Session, forwarded, outputs_of
 from shipway.cluster.kubernetes.watch import fields
 from shipway.errors import Conflict, NotFound, UserError
 from shipway.kinds import ClusterSpec
@@ -68,7 +69,7 @@ class KubernetesCluster:
         bundle = Bundle(workload, _needed(workload, terms))
         session = await self._connection.session()
         main = session.world.main(workload.name)
-        if main is not None and _is_as_wanted(main, bundle):
+        if main is not None and _is_as_wanted(main, bundle) and await self._reads_the_same(main, bundle):
             return
         if main is not None and workload.mode == "job":
             state = "is being removed" if fields.is_leaving(main) else "exists with another hash"
@@ -79,8 +80,9 @@ class KubernetesCluster:
         place = await self._place(session, bundle)
         manifests = render(bundle, place)
         applier = Applier(session.api, place, predecessors=claim.predecessors)
-        await preflight(session.api, applier, manifests)
-        applied = await applier.apply(manifests)
+        force = bundle.terms.force_conflicts
+        await preflight(session.api, applier, manifests, force_conflicts=force)
+        applied = await applier.apply(manifests, force_conflicts=force)
         if main is not None:
             await applier.prune(workload.name, {key_of(one) for one in manifests})
         session.world.remember(workload.name, _main_of([one.manifest for one in applied], manifests))
@@ -194,25 +196,35 @@ class KubernetesCluster:
         place = Place(self._spec.namespace, self._owner)
         return Applier(session.api, place, predecessors=self._connection.predecessors)
 
+    async def _reads_the_same(self, main: Manifest, bundle: Bundle) -> bool:
+        """Whether the Pods of a server were made with the values that its secrets have now."""
+        if bundle.workload.mode == "job" or not bundle.workload.secret_env:
+            return True
+        place = Place(self._spec.namespace, self._owner, secrets=await self._values(bundle.workload))
+        made_with = fields.annotation(fields.spec(main).get("template") or {}, CONTENTS)
+        return made_with == contents_digest(bundle, place)
+
+    async def _values(self, workload: Workload) -> Mapping[str, Mapping[str, str]]:
+        names = {secret for secret, _ in workload.secret_env.values()}
+        return {name: await asyncio.to_thread(self._secrets, name) for name in sorted(names)}
+
     async def _place(self, session: Session, bundle: Bundle) -> Place:
         """What rendering must know: the artifacts are sent where the nodes find them, the secrets are read."""
         spec, workload = self._spec, bundle.workload
         wanted = sorted({one.partition("/")[0] for one in (*workload.inputs.values(), workload.model or "") if one})
         repository = f"{spec.registry}/{bundle.terms.owner.name}"
         sent = await asyncio.gather(*(self._supplies.send(digest, repository) for digest in wanted))
-        names = {secret for secret, _ in workload.secret_env.values()}
-        secrets = {name: await asyncio.to_thread(self._secrets, name) for name in sorted(names)}
         return Place(
             namespace=spec.namespace,
             owner=self._owner,
             courier=spec.courier,
-            outputs=f"{spec.registry}/outputs",
+            outputs=outputs_of(spec),
             plain_http=spec.plain_http,
             pull_secret=spec.pull_secret,
             push_secret=spec.push_secret,
             image_volumes={"on": True, "off": False}.get(spec.image_volumes, session.features.image_volumes),
             references=dict(zip(wanted, sent, strict=True)),
-            secrets=secrets,
+            secrets=await self._values(workload),
         )
 
 

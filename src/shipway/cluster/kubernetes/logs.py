@@ -18,12 +18,14 @@ from typing import Protocol
 from shipway.bundle import LogLine
 from shipway.cluster.kubernetes.names import MAIN, Manifest
 from shipway.cluster.kubernetes.watch import fields
+from shipway.cluster.kubernetes.watch.why import quoted
 from shipway.errors import ClusterUnreachable, NotFound, ShipwayError, UserError
 from shipway.ports import Clock
 
 _SECOND = 10**9
 _WINDOW = 2 * _SECOND  # lines of stdout and stderr are stamped apart, and may come a little out of order
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0  # seconds between two connections
+_PATIENCE = 60.0  # seconds of pauses for the log of a Pod that has ended: with the tries of each request two minutes
 _QUEUE = 1000  # lines that wait for a slow reader; then the connections wait
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -152,9 +154,21 @@ class PodLog:
         async with aclosing(raw) as lines:  # type: ignore[type-var]
             async for one in lines:
                 found = split(one)
-                if found is not None and self._position.is_new(found[0]):
+                if found is None:
+                    # kubelet answers 200 before it looks for the log: these are its own words.
+                    if not previous:
+                        raise _unreadable(self.name, one)
+                elif self._position.is_new(found[0]):
                     self._position.take(found[0], first=tail is not None and since is None)
                     yield LogLine(_EPOCH + timedelta(microseconds=found[0] // 1000), self._replica, "stdout", found[1])
+
+
+def _unreadable(pod: str, said: bytes) -> ClusterUnreachable:
+    words = quoted(said.decode(errors="replace"))
+    return ClusterUnreachable(
+        f"the node of Pod {pod} does not give its log: {words}",
+        next_step="Shipway asks again; a log that its node has lost comes back no more.",
+    )
 
 
 async def history(logs: Sequence[tuple[PodLog, Manifest]], tail: int | None) -> AsyncGenerator[LogLine, None]:
@@ -210,7 +224,8 @@ class Follower:
         self._error: Exception | None = None
 
     async def lines(self, tail: int | None, *, follow: bool) -> AsyncGenerator[LogLine, None]:
-        """History first, then what comes. Raises ClusterRefused, and ClusterUnreachable when it does not follow."""
+        """History first, then what comes. Raises ClusterRefused, and ClusterUnreachable when it does not follow, or
+        when the log of what has ended cannot be read in two minutes: it does not end before all of it was given out."""
         started = [(self._log(index, pod), pod) for index, pod in self._view.pods() if has_begun(pod)]
         try:
             async with aclosing(history(started, tail)) as lines:
@@ -256,7 +271,7 @@ class Follower:
         await self._queue.put(None)
 
     async def _follow_pod(self, uid: str, log: PodLog) -> None:
-        pause = _FIRST_PAUSE
+        pause, waited = _FIRST_PAUSE, 0.0
         while True:
             pod = next((pod for _, pod in self._view.pods() if fields.uid_of(pod) == uid), None)
             if pod is None:
@@ -265,15 +280,17 @@ class Follower:
             try:
                 async with aclosing(log.read(pod, follow=not over)) as lines:
                     async for line in lines:
-                        pause = _FIRST_PAUSE
+                        pause, waited = _FIRST_PAUSE, 0.0
                         await self._queue.put(line)
+                if over:
+                    return
             except NotFound:
                 return
-            except (ClusterUnreachable, UserError):
-                over = False  # the API server is away, or the container is only being made again
-            if over:
-                return
+            except (ClusterUnreachable, UserError):  # nobody answers, or the container is only being made again
+                if over and waited >= _PATIENCE:
+                    raise
             await self._clock.sleep(pause)
+            waited = waited + pause if over else 0.0
             pause = min(_LONGEST_PAUSE, 2 * pause)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from shipway.cluster.kubernetes.api.client import Api
 from shipway.cluster.kubernetes.api.credentials import read
 from shipway.cluster.kubernetes.api.forward import Forwarder
 from shipway.cluster.kubernetes.apply.lease import Claim, Ownership
 from shipway.cluster.kubernetes.check.features import Features, look
+from shipway.cluster.kubernetes.check.nodes import taints
 from shipway.cluster.kubernetes.errands import Errands
 from shipway.cluster.kubernetes.names import Manifest
 from shipway.cluster.kubernetes.watch import fields
@@ -112,12 +114,18 @@ class Connection:
         features = await look(api, namespace)
         gpus = features.gpus if features.nodes_known else None
         world = World(api, namespace, self._owner, self._clock, routes=features.gateway_api, allocatable=gpus)
-        errands = Errands(api, namespace, world, self._supplies, self._clock)
+        outputs, look_at_nodes = outputs_of(self._spec), partial(taints, api)
+        errands = Errands(api, namespace, world, self._supplies, outputs, look_at_nodes, self._clock)
         await world.start()
         world.subscribe(errands.consider)
         for name in world.names():
             errands.consider(name)
         return Session(api, features, world, errands)
+
+
+def outputs_of(spec: ClusterSpec) -> str:
+    """The repository to which results of jobs are pushed."""
+    return f"{spec.registry}/outputs"
 
 
 class Follows:

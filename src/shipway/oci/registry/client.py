@@ -32,14 +32,15 @@ class Registry:
 
     Every method raises RegistryUnreachable (no connection, time-outs, 5xx after all tries), RegistryRefused (it says
     no: credentials, rights, an unknown name; ``status`` and ``diagnosis`` say what it said) and RegistryBroken
-    (what it sent is not what it announced). ``plain_http``: speak HTTP without TLS; None: with this machine only.
+    (what it sent is not what it announced). ``plain_http``: speak HTTP without TLS, with all or with
+    the one host that is named; None: with this machine only.
     """
 
     def __init__(
         self,
         credentials: Credentials,
         *,
-        plain_http: bool | None = None,
+        plain_http: bool | str | None = None,
         limits: Limits = DEFAULT,
         pace: Pace = REAL,
     ) -> None:

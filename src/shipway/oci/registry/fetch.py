@@ -20,7 +20,7 @@ from shipway.oci.registry.repository import Repository
 from shipway.oci.registry.threads import in_thread
 from shipway.oci.registry.together import together
 from shipway.oci.registry.transport import Failed
-from shipway.transfer import Progress
+from shipway.transfer import THERE, Progress
 
 _BATCH: Final = 1 << 20  # bytes that are written at once
 _MOST: Final = 256  # parts of one blob, however large it says that it is
@@ -47,7 +47,7 @@ class Fetcher:
         """
         await in_thread(self._lease.hold, descriptor.digest)
         if self._layout.has_blob(descriptor):
-            self._tell(descriptor, descriptor.size, "there already")
+            self._tell(descriptor, descriptor.size, THERE)
         elif (content := contents.embedded(descriptor)) is not None:
             await in_thread(self._layout.put_blob, content, lease=self._lease)
             self._tell(descriptor, descriptor.size)
@@ -62,7 +62,7 @@ class Fetcher:
 
     async def _bring(self, fetch: Fetch) -> None:
         if fetch.whole:
-            self._tell(fetch.descriptor, fetch.descriptor.size, "there already")
+            self._tell(fetch.descriptor, fetch.descriptor.size, THERE)
             return
         resumed = fetch.kept
         if resumed:

@@ -16,7 +16,7 @@ from shipway.oci.registry.send import Sender
 from shipway.oci.registry.threads import in_thread
 from shipway.oci.registry.together import together
 from shipway.oci.registry.walk import walk
-from shipway.transfer import Progress
+from shipway.transfer import THERE, Progress
 
 
 async def push(repository: Repository, layout: Outgoing, root: Descriptor, target: Reference, name: str) -> None:
@@ -38,7 +38,7 @@ async def _put(repository: Repository, name: str, descriptor: Descriptor, data: 
     what = label(descriptor) if name == descriptor.digest else f"tag {name}"
     there = await manifests.head(repository, name)
     if there is not None and there.digest == descriptor.digest:
-        repository.report(Progress(what, len(data), len(data), "there already"))
+        repository.report(Progress(what, len(data), len(data), THERE))
         listed = subject is None or await _is_listed(repository, subject, descriptor)
     else:
         answer = await manifests.put(repository, name, descriptor, data)

@@ -20,7 +20,7 @@ from shipway.oci.registry.source import Source
 from shipway.oci.registry.threads import in_thread
 from shipway.oci.registry.transport import Failed, Request
 from shipway.oci.registry.upload import Next, Session, Told
-from shipway.transfer import Progress
+from shipway.transfer import THERE, Progress
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
 _GOES_ON = frozenset({201, 202, 204})
@@ -53,7 +53,7 @@ class Sender:
     async def send(self, descriptor: Descriptor) -> None:
         """See that the repository has the blob. Raises Corrupt when ours is damaged, and what a registry raises."""
         if await self._is_there(descriptor):
-            self._tell(descriptor, descriptor.size, "there already")
+            self._tell(descriptor, descriptor.size, THERE)
             return
         limits = self._repository.limits
         state = _Upload(

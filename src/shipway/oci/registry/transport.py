@@ -94,7 +94,7 @@ class Transport:
     """The connections to all registries; each registry's credentials are shown to that registry only."""
 
     def __init__(
-        self, credentials: Credentials, limits: Limits, *, plain_http: bool | None = None, pace: Pace = REAL
+        self, credentials: Credentials, limits: Limits, *, plain_http: bool | str | None = None, pace: Pace = REAL
     ) -> None:
         self.limits = limits
         self._credentials = credentials
@@ -123,8 +123,8 @@ class Transport:
     def base(self, host: str) -> str:
         """``https://host``, or http where that is allowed: on this machine, and where it was asked for."""
         plain = self._plain_http
-        if plain is None:
-            plain = loopback(host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host)
+        if not isinstance(plain, bool):
+            plain = host == plain or loopback(host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host)
         return f"{'http' if plain else 'https'}://{_DOCKER_HUB.get(host, host)}"
 
     def now(self) -> float:

@@ -79,7 +79,10 @@ def _from(pod: Object, source: Mapping[str, Any], lookup: Lookup) -> str | None:
 
 def output_message(pod: Object) -> str:
     """What our launcher leaves of a run whose output was pushed."""
-    return json.dumps({"output": f"registry.example.com/outputs@sha256:{pod['metadata']['uid'].replace('-', '') * 2}"})
+    words = [word for one in pod["spec"].get("initContainers", ()) for word in one.get("args", one.get("command", ()))]
+    to = words[words.index("--to") + 1] if "--to" in words else "registry.example.com/outputs:latest"
+    digest = pod["metadata"]["uid"].replace("-", "") * 2
+    return json.dumps({"output": f"{to.rpartition(':')[0]}@sha256:{digest}"})
 
 
 def plays_the_suite(lookup: Lookup) -> Play:

@@ -87,6 +87,7 @@ FORBIDDEN = 'deployments.apps is forbidden: User "anna" cannot create resource "
         (500, 'failed calling webhook "p": refused', "InternalError", {}, ClusterRefused, "failed calling webhook"),
         (500, "failed to create typed patch object: .spec.x", "", {}, UserError, "failed to create typed patch"),
         (422, "spec.replicas: Invalid value", "Invalid", {}, UserError, "spec.replicas: Invalid value"),
+        (400, 'container "main" is waiting to start', "BadRequest", {}, UserError, "waiting to start"),
         (404, "the server could not find the requested resource", "NotFound", {}, NotFound, "does not know"),
         (404, "x", "NotFound", {"name": "digits", "kind": "deployments"}, NotFound, 'no deployments.apps "digits"'),
         (503, "", "", {}, ClusterUnreachable, "HTTP 503"),
@@ -99,6 +100,27 @@ def test_what_a_refusal_means(
     found = error(status, {"message": said, "reason": reason, "details": details}, CREATE, SERVER)
     assert type(found) is kind
     assert words in str(found) and "https://10.0.0.1:6443" in str(found)
+
+
+READ = Call("get", "pods/log", "GET", "/", namespace="ml", name="digits")
+
+
+@pytest.mark.parametrize(
+    "status, said, reason, details",
+    [
+        (404, "the server could not find the requested resource", "NotFound", {"name": "digits", "kind": "pods/log"}),
+        (500, "dial tcp 10.0.0.2:10250: connect: connection refused", "", {}),
+        (500, "Internal error occurred: boom", "InternalError", {}),
+        (503, "the server is currently unable", "ServiceUnavailable", {"name": "digits", "kind": "pods/log"}),
+    ],
+)
+def test_a_node_that_does_not_answer_says_nothing_of_its_pod(
+    status: int, said: str, reason: str, details: dict[str, Any]
+) -> None:
+    """The words of a real API server before a kubelet that is away, or that was started a moment ago."""
+    found = error(status, {"message": said, "reason": reason, "details": details}, READ, SERVER)
+    assert type(found) is ClusterUnreachable
+    assert "get nodes" in found.next_step
 
 
 def test_a_refusal_of_any_length_is_cut() -> None:

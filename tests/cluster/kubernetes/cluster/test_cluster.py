@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from shipway.controllers.metrics import MetricFollower
 from shipway.errors import ClusterUnreachable, Conflict, NotFound, UserError, WorkloadFailed
 from shipway.testing.cluster_suite import PRINT, SLEEP, job, server, until, until_ended, until_ready
 from shipway.testing.journal import FakeJournal
+from shipway.testing.kubernetes.acting import Act
+from shipway.testing.kubernetes.answers import Refusal
 from tests.cluster.kubernetes.cluster.place import NAMESPACE, OWNER, Place, place, some_terms
 
 MODEL, DATA = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -62,6 +65,25 @@ def test_what_was_applied_costs_no_request() -> None:
     run(scenario)
 
 
+def test_a_secret_with_another_value_exchanges_the_replicas() -> None:
+    async def scenario(here: Place) -> None:
+        web = replace(server("web"), secret_env={"DB": ("db", "PASSWORD")})
+        await here.cluster.apply(web)
+        before = here.server.get("deployments", "web", NAMESPACE)
+        asked = len(writes(here))
+        await here.cluster.apply(web)
+        assert len(writes(here)) == asked
+        here.cluster._secrets = lambda _: {"PASSWORD": "another"}
+        await here.cluster.apply(web)
+        after = here.server.get("deployments", "web", NAMESPACE)
+        assert before is not None and after is not None
+        assert before["spec"]["template"] != after["spec"]["template"]
+        secret = here.server.get("secrets", "web-env", NAMESPACE)
+        assert secret is not None and base64.b64decode(secret["data"]["DB"]) == b"another"
+
+    run(scenario)
+
+
 def test_what_is_refused() -> None:
     async def scenario(here: Place) -> None:
         bare = here.another()
@@ -87,7 +109,8 @@ def test_a_second_hub_is_refused_by_name_and_may_take_over() -> None:
         try:
             with pytest.raises(Conflict, match=OWNER):
                 await other.apply(server("web"), some_terms(server("web")))
-            assert await other.claim(take_over=True) == {"owner": "ba9876543210", "before": OWNER}
+            claimed = await other.claim(take_over=True)
+            assert (claimed["owner"], claimed["before"]) == ("ba9876543210", OWNER)
             assert (await other.info()).owner == "ba9876543210"
             await other.apply(server("web"), some_terms(server("web")))
             with pytest.raises(Conflict, match="ba9876543210"):
@@ -128,6 +151,39 @@ def test_a_result_that_cannot_be_fetched_is_tried_again_and_told() -> None:
 
 
 @pytest.mark.thorough
+def test_a_result_that_the_jobs_code_named_itself_is_not_fetched() -> None:
+    async def scenario(here: Place) -> None:
+        stranger = "evil.example/outputs@sha256:" + "e" * 64
+        here.kubelet.play = lambda pod: Act(exit_code=0, message=json.dumps({"output": stranger}))
+        await here.cluster.apply(job("good", PRINT))
+        done = await until_ended(here.cluster, "good")
+        assert (done.phase, done.reason, done.output) == ("Failed", "OutputRefused", "")
+        assert stranger in done.message and here.supplies.fetched == []
+
+    run(scenario)
+
+
+@pytest.mark.slow
+def test_metrics_of_a_job_that_ended_while_its_node_was_away_are_read_when_it_is_back() -> None:
+    """A kubelet that was started a moment ago does not know the Pod yet, and the API server passes its 404 on."""
+
+    async def scenario(here: Place) -> None:
+        await here.cluster.apply(job("long", SLEEP))
+        pod = (await until(here.cluster, "long", lambda one: bool(one.ready))).replicas[0].name
+        details = {"name": pod, "kind": "pods/log"}
+        unknown = Refusal(
+            404, "NotFound", f"the server could not find the requested resource ( pods/log {pod})", details
+        )
+        here.server.faults.refuse(unknown, "get", "/log$", times=4)
+        here.kubelet.write(NAMESPACE, pod, metric(7), "main")
+        here.kubelet.end(NAMESPACE, pod, 0)
+        follower = MetricFollower(FakeJournal())
+        assert await follower.finish(here.cluster, "long", "ModelJob/long", "long") == {"loss": 7.0}
+
+    run(scenario)
+
+
+@pytest.mark.thorough
 def test_diff_tells_what_apply_would_change() -> None:
     async def scenario(here: Place) -> None:
         web = server("web")
@@ -159,10 +215,26 @@ def test_while_the_server_is_away_all_is_as_last_seen() -> None:
         before = await until_ready(here.cluster, "web")
         await here.server.away()
         stale = await until(here.cluster, "web", lambda one: one.stale_since is not None)
-        assert replace(stale, stale_since=None) == before
+        assert replace(stale, stale_since=None, notes=()) == before
+        assert "answer" in stale.notes[-1] or "broke" in stale.notes[-1]
         assert await here.cluster.list() == (stale,)
         await here.server.back()
         assert await until(here.cluster, "web", lambda one: one.stale_since is None) == before
+
+    run(scenario)
+
+
+@pytest.mark.thorough
+def test_credentials_that_expire_are_said_to_be_the_reason() -> None:
+    async def scenario(here: Place) -> None:
+        await here.cluster.apply(server("web"))
+        await until_ready(here.cluster, "web")
+        here.server.faults.refuse(Refusal(401, "Unauthorized", "Unauthorized"), "watch", times=None)
+        await here.server.away()
+        await here.server.back()
+        stale = await until(here.cluster, "web", lambda one: "does not accept" in "".join(one.notes))
+        assert stale.stale_since is not None
+        assert stale.ready  # as last seen
 
     run(scenario)
 

@@ -230,6 +230,35 @@ def test_no_right_to_read_logs_is_told_also_to_who_follows() -> None:
     asyncio.run(scenario())
 
 
+def test_the_log_of_a_pod_that_has_ended_is_waited_for() -> None:
+    """Its node is away, or was started a moment ago: no line of it is lost, and it does not end without them."""
+
+    async def scenario() -> None:
+        shown = Shown(job("a"))
+        shown.end()
+        node = Node(a=[at(1), at(2)])
+        node.refuses = [ClusterUnreachable("dial tcp: connection refused") for _ in range(9)]
+        assert texts(await read(node, shown)) == ["1.0", "2.0"]
+        node.refuses = [ClusterUnreachable("dial tcp: connection refused") for _ in range(1000)]
+        with pytest.raises(ClusterUnreachable, match="connection refused"):
+            await read(node, shown)
+        assert len(node.refuses) > 900
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_what_kubelet_says_in_place_of_a_log_is_no_log(follow: bool) -> None:
+    async def scenario() -> None:
+        shown = Shown(job("a"))
+        shown.end()
+        node = Node(a=["unable to retrieve container logs for containerd://1"])
+        with pytest.raises(ClusterUnreachable, match="Pod a does not give its log: unable to retrieve"):
+            await read(node, shown, follow=follow)
+
+    asyncio.run(scenario())
+
+
 def test_times_have_nine_digits() -> None:
     assert nanoseconds("2026-01-01T00:00:00.123456789Z") == 1767225600_123456789
     assert nanoseconds("2026-01-01T02:00:00.5+02:00") == 1767225600_500000000

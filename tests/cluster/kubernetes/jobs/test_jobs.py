@@ -147,3 +147,10 @@ def test_inputs_need_a_courier() -> None:
     with pytest.raises(UserError, match="this cluster has none") as error:
         render(Bundle(workload(inputs={"x": DATA}), terms()), replace(PLACE, courier=""))
     assert "shipway cluster add" in error.value.next_step
+
+
+def test_shared_memory_is_as_large_as_the_memory_limit() -> None:
+    """Without a limit of its own."""
+    found = pod(job(gang()))
+    assert {"name": "shm", "emptyDir": {"medium": "Memory"}} in found["volumes"]
+    assert {"name": "shm", "mountPath": "/dev/shm"} in found["containers"][0]["volumeMounts"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shipway.cluster.kubernetes.watch.jobs import output_reference
+from shipway.cluster.kubernetes.watch.jobs import output_reference, why_foreign
 from shipway.cluster.kubernetes.watch.observe import observed
 from shipway.cluster.kubernetes.watch.seen import Seen
 from tests.cluster.kubernetes.observe.objects import LATER, Json, condition, event, job, pod, running, terminated
@@ -56,6 +56,31 @@ def test_a_result_whose_pods_are_gone_is_lost() -> None:
     assert (lost.phase, lost.reason) == ("Failed", "OutputLost")
     without = job([condition("Complete")], courier=False)
     assert observed(Seen("digits", without)).phase == "Succeeded"
+
+
+def test_a_job_that_left_no_file_has_no_result_and_lost_none() -> None:
+    quiet = terminated(0, "Completed", json.dumps({"exitCode": 0}) + "\n")
+    done = observed(Seen("digits", COMPLETE, (pod(phase="Succeeded", state=quiet, server=False),)))
+    assert (done.phase, done.output) == ("Succeeded", "")
+    other = of_index(1, phase="Succeeded", state=quiet)  # replica 0 pushes for all
+    assert observed(Seen("digits", COMPLETE, (other,))).reason == "OutputLost"
+
+
+def test_a_gang_whose_pod_was_drained_was_disrupted() -> None:
+    said = "Pod ml/digits-1-abcde has condition DisruptionTarget matching FailJob rule at index 1"
+    left = of_index(0, phase="Failed", state=terminated(143, message="x"))
+    one = observed(Seen("digits", job(failed("PodFailurePolicy", said), completions=2), (left,)))
+    assert (one.phase, one.reason) == ("Failed", "Evicted") and "digits-1-abcde was put out" in one.message
+    lost = of_index(1, phase="Failed", conditions=[condition("DisruptionTarget", "DeletionByPodGC")])
+    one = observed(Seen("digits", job(failed("PodFailurePolicy", said), completions=2), (left, lost)))
+    assert one.reason == "NodeLost"
+
+
+def test_a_courier_that_had_to_be_killed_is_not_why_the_code_failed() -> None:
+    courier = {"name": "courier", "state": terminated(137, "Error")}
+    guilty = pod(phase="Failed", state=terminated(42, message="x"), server=False, init=[courier])
+    one = observed(Seen("digits", job(failed("PodFailurePolicy")), (guilty,)))
+    assert (one.reason, one.message) == ("Error", "exited with code 42, which says: never again: x")
 
 
 def test_a_watch_of_jobs_that_is_ahead_of_that_of_pods_is_waited_for() -> None:
@@ -160,3 +185,19 @@ def test_a_cron_job_is_never_done() -> None:
     )
     bad = pod(phase="Failed", state=terminated(1, message="boom"), server=False)
     assert observed(Seen("digits", cron, (bad,))).message == "exited with code 1: boom"
+
+
+def test_a_result_that_lies_elsewhere_is_not_taken() -> None:
+    """The job's own code can write a termination message too."""
+    assert why_foreign(REFERENCE, "ghcr.io/team/outputs") == ""
+    for other in (
+        "evil.example/team/outputs@sha256:" + "12" * 32,
+        "ghcr.io/team/outputs-of-others@sha256:" + "12" * 32,
+        "ghcr.io/team/outputs/../../secret@sha256:" + "12" * 32,
+        "ghcr.io/team/outputs@sha256:12",
+        "ghcr.io/team/outputs:latest",
+        REFERENCE + "\n",
+    ):
+        assert "not in ghcr.io/team/outputs" in why_foreign(other, "ghcr.io/team/outputs")
+    seen = observed(replace(DONE, output_refused="it lies elsewhere"))
+    assert (seen.phase, seen.reason, seen.message) == ("Failed", "OutputRefused", "it lies elsewhere")

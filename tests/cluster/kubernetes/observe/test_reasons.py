@@ -235,6 +235,10 @@ def test_the_tail_that_was_read_stands_in_for_a_message() -> None:
 
 def test_a_container_that_came_back_tells_of_its_probe_rather_than_of_its_last_end() -> None:
     now = pod(state=running(ENDED), last=terminated(1), restarts=1)
+    why = why_pod(now, [event("Unhealthy", f"Readiness probe failed: {HTTP}", at=LATER)])
+    assert why is not None
+    assert why.reason == "ReadinessProbeFailed"
+    # While it comes up its startup probe fails, whatever it is that ends it each time.
     why = why_pod(now, [event("Unhealthy", f"Startup probe failed: {HTTP}", at=LATER)])
     assert why is not None
-    assert why.reason == "StartupProbeFailed"
+    assert why.reason == "Error"

@@ -66,3 +66,21 @@ def test_claims(said: str, words: str) -> None:
     why = why_unschedulable(said)
     assert why.reason == "VolumeUnbound"
     assert words in why.message
+
+
+TAINTED = "0/3 nodes are available: 2 node(s) had untolerated taint(s), 1 Insufficient cpu."
+
+
+@pytest.mark.parametrize(
+    ("taints", "told"),
+    [
+        (None, "2 have a taint that is not tolerated and 1 has too little cpu free"),
+        ({"node.kubernetes.io/unreachable": 2}, "2 are down (node.kubernetes.io/unreachable)"),
+        ({"gpu": 1, "node.kubernetes.io/not-ready": 1}, "not tolerated (gpu on 1, node.kubernetes.io/not-ready on 1)"),
+    ],
+)
+def test_a_node_that_is_down_is_no_question_of_tolerations(taints: dict[str, int] | None, told: str) -> None:
+    """The scheduler does not say which taints; the nodes do, where they may be read."""
+    message = why_unschedulable(TAINTED, None, taints).message
+    assert told in message
+    assert ("tolerations" in message) == ("are down" not in message)

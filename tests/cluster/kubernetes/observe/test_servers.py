@@ -10,6 +10,7 @@ import pytest
 from shipway.cluster.kubernetes.watch.observe import observed
 from shipway.cluster.kubernetes.watch.seen import Seen, numbered
 from tests.cluster.kubernetes.observe.objects import (
+    BEGAN,
     Json,
     condition,
     deployment,
@@ -208,3 +209,18 @@ def test_addresses_from_the_inside_outwards() -> None:
     )
     without_pods = observed(replace(SERVED, pods=(), service=SERVICE)).addresses
     assert not any("30080" in one for one in without_pods)
+
+
+def test_what_comes_up_again_is_told_by_how_it_ended() -> None:
+    """Its startup probe fails while it comes up, which says nothing: it ended because it could not load its model."""
+    ended = {"terminated": {**terminated(3, message="no weights in model.bin")["terminated"], "finishedAt": BEGAN}}
+    failing = event("Unhealthy", 'Startup probe failed: Get "http://10.0.0.7:8080/live": connection refused')
+    one = pod(state=running(), last=ended, restarts=1)
+    seen = observed(Seen("digits", deployment(1), (one,), (failing,)))
+    assert (seen.replicas[0].reason, seen.replicas[0].message) == ("ModelNotLoaded", "no weights in model.bin")
+
+
+def test_why_it_is_as_last_seen_is_a_note() -> None:
+    said = "cluster https://10.0.0.1:6443 (context prod) does not accept user anna: it expired"
+    seen = observed(Seen("digits", deployment(1), stale_since=datetime(2026, 1, 1, tzinfo=UTC), stale_because=said))
+    assert seen.notes[-1] == said

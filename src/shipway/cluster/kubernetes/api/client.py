@@ -210,10 +210,12 @@ class Api:
 
     # --- writing
 
-    async def apply(self, manifest: Manifest, *, force: bool = False, dry_run: bool = False) -> Manifest:
+    async def apply(
+        self, manifest: Manifest, *, force: bool = False, dry_run: bool = False, manager: str = FIELD_MANAGER
+    ) -> Manifest:
         """Server-side apply: the object as it is now. Raises refusals.FieldsOwned when others own what we set."""
         resource, namespace, name = _address(manifest)
-        params = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false", **_dry(dry_run)}
+        params = {"fieldManager": manager, "force": "true" if force else "false", **_dry(dry_run)}
         call = _call("patch", "PATCH", resource, namespace, name, params=params, again=True)
         return _document(await self._transport.ask(call.sending(codec.dumps(manifest).encode(), _APPLY)))
 

@@ -63,17 +63,14 @@ def error(
             return _missing(document, said, call, server)
         case 409:
             return _conflict(document, said, call)
-        case 400 | 422 if call.body:
+        case 400 | 422 if call.body or reason:  # without a reason it is not Kubernetes that we asked (http for https)
             return _invalid(said, call, server)
         case 500 if said.startswith(_NOT_TYPED):
             return _invalid(said, call, server)
-        case 500 if reason:  # an answer of Kubernetes itself: mostly a webhook that does not answer
+        case 500 if reason and call.body:  # an answer of Kubernetes itself: mostly a webhook that does not answer
             return _refused(status, said, reason, call, server)
         case status if status == 429 or status >= 500:
-            return ClusterUnreachable(
-                f"{server} fails: {call}: {said}",
-                next_step="What runs there goes on, and Shipway asks again; see to the control plane if it stays so.",
-            )
+            return _fails(said, call, server)
         case _:
             return _refused(status, said, reason, call, server)
 
@@ -109,8 +106,18 @@ def _forbidden(said: str, reason: str, call: Call, server: Server) -> ClusterRef
     )
 
 
-def _missing(document: Mapping[str, Any], said: str, call: Call, server: Server) -> NotFound:
+def _fails(said: str, call: Call, server: Server) -> ClusterUnreachable:
+    step = "What runs there goes on, and Shipway asks again; see to the control plane if it stays so."
+    if "/" in call.what:  # pods/log, pods/portforward: the API server only passes it on
+        step = f"The API server passes this on to the Pod's node: is it up? kubectl{server.flags} get nodes"
+    return ClusterUnreachable(f"{server} fails: {call}: {said}", next_step=step)
+
+
+def _missing(document: Mapping[str, Any], said: str, call: Call, server: Server) -> NotFound | ClusterUnreachable:
     details = document.get("details") or {}
+    if "/" in str(details.get("kind", "")):
+        # The Pod is there, and its kubelet does not know it: one that was started a moment ago knows none yet.
+        return _fails(f"its node does not know this Pod (yet): {said}", call, server)
     if details.get("kind") == "namespaces" and call.what != "namespaces":
         name = details.get("name", call.namespace)
         return NotFound(

@@ -34,7 +34,7 @@ from shipway.cluster.kubernetes.api.resources import (
     Resource,
     resource_of,
 )
-from shipway.cluster.kubernetes.apply import sentences
+from shipway.cluster.kubernetes.apply import replicas, sentences
 from shipway.cluster.kubernetes.apply.decide import Key, key_of, owner_of, stamped, unchanged, waves, workload_of
 from shipway.cluster.kubernetes.apply.difference import Difference, fields_changed
 from shipway.cluster.kubernetes.check.together import together
@@ -142,7 +142,14 @@ class Applier:
             if unchanged(manifest, live):
                 return Applied(live, "unchanged")
         with sentences.told(key):
-            made = await self._api.apply(manifest, force=force, dry_run=dry_run)
+            if live is not None and not dry_run and replicas.leaves_out(manifest, live):
+                await replicas.keep(self._api, manifest)
+            try:
+                made = await self._api.apply(manifest, force=force, dry_run=dry_run)
+            except FieldsOwned as error:
+                if not await replicas.is_free(self._api, manifest, error):
+                    raise
+                made = await self._api.apply(manifest, force=True, dry_run=dry_run)
         return Applied(made, "created" if live is None else "configured")
 
     async def _not_leaving(self, resource: Resource, key: Key, live: Manifest, dry_run: bool) -> Manifest | None:
@@ -165,6 +172,8 @@ class Applier:
             return None
         conflicts: tuple[str, ...] = ()
         before = await self._api.get(resource_of(manifest), key.name, key.namespace)
+        if before is not None and replicas.leaves_out(manifest, live):
+            manifest = replicas.as_kept(manifest, before)
         with sentences.told(key):
             try:
                 after = await self._api.apply(manifest, dry_run=True)

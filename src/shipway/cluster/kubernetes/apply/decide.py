@@ -74,7 +74,7 @@ def digest(manifest: Manifest) -> str:
 
 def unchanged(sent: Manifest, live: Manifest) -> bool:
     """Whether the live object is what applying ``sent`` (stamped) would make of it."""
-    ours = _our_fields(live)
+    ours = our_fields(live)
     annotations = live["metadata"].get("annotations") or {}
     if ours is None or annotations.get(APPLIED) != sent["metadata"]["annotations"][APPLIED]:
         return False
@@ -83,10 +83,11 @@ def unchanged(sent: Manifest, live: Manifest) -> bool:
 
 def lost(sent: Manifest, live: Manifest) -> tuple[str, ...]:
     """Fields of ``sent`` that are not ours any more in the live object, as paths: ``.spec.replicas``."""
-    return tuple(_missing(_declared(sent), _our_fields(live) or {}, ""))
+    return tuple(_missing(_declared(sent), our_fields(live) or {}, ""))
 
 
-def _our_fields(live: Manifest) -> Mapping[str, Any] | None:
+def our_fields(live: Manifest) -> Mapping[str, Any] | None:
+    """What we hold of it by server-side apply, as FieldsV1; None when we never applied it."""
     for entry in live["metadata"].get("managedFields") or ():
         if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
             fields: Mapping[str, Any] = entry.get("fieldsV1") or {}

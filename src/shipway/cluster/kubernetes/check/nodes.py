@@ -5,6 +5,7 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/no
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -48,6 +49,20 @@ async def nodes(api: Api) -> tuple[Node, ...] | None:
             return None
         raise
     return tuple(one for one in listing.items if one is not None)
+
+
+async def taints(api: Api) -> Mapping[str, int] | None:
+    """How many nodes have each taint that keeps Pods off; None when we may not ask."""
+    try:
+        listing = await api.list(NODES, into=_taints)
+    except ClusterRefused:
+        return None
+    return Counter(key for keys in listing.items for key in keys)
+
+
+def _taints(live: Mapping[str, Any]) -> frozenset[str]:
+    found = (live.get("spec") or {}).get("taints") or ()
+    return frozenset(one["key"] for one in found if one.get("effect") in ("NoSchedule", "NoExecute"))
 
 
 def _node(live: Mapping[str, Any]) -> Node | None:

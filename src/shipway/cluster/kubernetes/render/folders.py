@@ -21,7 +21,7 @@ MODEL = "/model"
 DATA = "/var/lib/shipway"
 
 _OURS = ("/model", "/inputs", "/shipway")  # no volume of a user's hides these
-_RESERVED = {"tmp", "shipway", "output", "model", "data-dir", "inputs", "pull-credentials", "push-credentials"}
+_RESERVED = {"tmp", "shm", "shipway", "output", "model", "data-dir", "inputs", "pull-credentials", "push-credentials"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,15 @@ class Folder:
 def scratch(name: str, path: str) -> Folder:
     """An empty folder of the Pod, gone with it."""
     return Folder({"name": name, "emptyDir": {}}, {"name": name, "mountPath": path})
+
+
+def shared_memory() -> Folder:
+    """Runtimes give containers 64 MiB of it, and the workers of a PyTorch DataLoader hand their batches over in there.
+
+    Without a limit of its own: kubelet makes it as large as the Pod's memory limit, and what lies in it counts to the
+    limit of the container that wrote it."""
+    volume = {"name": "shm", "emptyDir": {"medium": "Memory"}}
+    return Folder(volume, {"name": "shm", "mountPath": "/dev/shm"})
 
 
 def model(bundle: Bundle, place: Place) -> tuple[Folder, ...]:

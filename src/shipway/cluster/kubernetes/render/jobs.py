@@ -19,7 +19,16 @@ from shipway.cluster.kubernetes.names import HASH, MAIN, UID, Manifest
 from shipway.cluster.kubernetes.place import Place
 from shipway.cluster.kubernetes.render import courier, pod
 from shipway.cluster.kubernetes.render.beside import beside, named
-from shipway.cluster.kubernetes.render.folders import TMP, Folder, declared, joined, model, reference, scratch
+from shipway.cluster.kubernetes.render.folders import (
+    TMP,
+    Folder,
+    declared,
+    joined,
+    model,
+    reference,
+    scratch,
+    shared_memory,
+)
 from shipway.cluster.kubernetes.render.labels import checked_name, labels, selector
 from shipway.cluster.kubernetes.render.variables import Source
 from shipway.errors import UserError
@@ -151,15 +160,13 @@ def _template(bundle: Bundle, place: Place) -> dict[str, Any]:
     workload = bundle.workload
     # Without a command the image's own entrypoint runs, which nobody here knows: it cannot be wrapped.
     pushes = bool(place.courier and place.outputs and workload.command)
-    own = [scratch("tmp", TMP), *model(bundle, place), *_inputs(bundle, place)]
+    own = [scratch("tmp", TMP), shared_memory(), *model(bundle, place), *_inputs(bundle, place)]
     own.append(Folder(None, courier.SHARED_MOUNT) if pushes else scratch("output", courier.OUTPUT))
     folders = joined(own, declared(bundle))
     brought = pod.bring(place, folders, launcher=pushes)
     roles: tuple[courier.Role, ...] = ("pull", "push") if pushes else ("pull",) if brought else ()
     more = {"command": _launched(bundle)} if pushes else {}
-    main = pod.main_container(
-        bundle, folders, _contract(bundle), terminationMessagePolicy="FallbackToLogsOnError", **more
-    )
+    main = pod.main_container(bundle, folders, _contract(bundle), **more)
     return pod.template(
         bundle,
         place,

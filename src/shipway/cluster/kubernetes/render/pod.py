@@ -51,6 +51,8 @@ def main_container(
             "readOnlyRootFilesystem": True,
         },
         "volumeMounts": [one.mount for one in folders if one.mount],
+        # The last words come with the Pod's status: nobody need ask for its log at each crash.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     return {**made, **more}
 
@@ -82,11 +84,11 @@ def template(
     among those that are equal in them (the same revision). ``more``: fields of the Pod's spec.
     """
     revision = bundle.terms.owner.revision
-    found = contents(bundle, place)
+    found = contents_digest(bundle, place)
     return {
         "metadata": {
             "labels": {**labels(bundle, place, component), **({REVISION: revision} if revision else {})},
-            **({"annotations": {CONTENTS: _digest(found)}} if found else {}),
+            **({"annotations": {CONTENTS: found}} if found else {}),
         },
         "spec": {
             "serviceAccountName": bundle.workload.name,
@@ -166,7 +168,13 @@ def _placement(bundle: Bundle, together: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-def _digest(found: Mapping[str, Mapping[str, str]]) -> str:
-    """Changes with the contents, so that Pods are exchanged. 32 bits of it: whoever may read Pods and not Secrets could
-    try guesses at a secret against a whole digest, and this one fits a million wrong guesses of a weak password too."""
+def contents_digest(bundle: Bundle, place: Place) -> str:
+    """Changes with what Pods read from Secrets and ConfigMaps of ours, so that they are exchanged; empty without any.
+
+    32 bits of it: whoever may read Pods and not Secrets could try guesses at a secret against a whole digest, and this
+    one fits a million wrong guesses of a weak password too. Of ``place`` the secrets count. Raises as
+    :func:`beside.contents` does."""
+    found = contents(bundle, place)
+    if not found:
+        return ""
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:8]

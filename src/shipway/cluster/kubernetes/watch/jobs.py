@@ -6,6 +6,7 @@ Source: https://kubernetes.io/docs/concepts/workloads/controllers/job/#job-termi
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ from shipway.cluster.kubernetes.watch.seen import Seen, by_age
 from shipway.cluster.kubernetes.watch.why import Why, quoted
 
 _TAIL = 30  # lines
+# matchPodFailurePolicy of k8s.io/kubernetes pkg/controller/job/pod_failure_policy.go
+_DISRUPTED = re.compile(r"Pod (?:[^/\s]+/)?(\S+) has condition DisruptionTarget ")
 
 
 class JobState(NamedTuple):
@@ -38,6 +41,16 @@ def output_reference(seen: Seen) -> str:
         if found := output_of(fields.state(fields.container_status(pod), "terminated")):
             return found
     return ""
+
+
+def why_foreign(reference: str, repository: str) -> str:
+    """Why a result is not taken: it lies elsewhere than where the courier pushes results; empty when it does not."""
+    if re.fullmatch(rf"{re.escape(repository)}@sha256:[0-9a-f]{{64}}", reference):
+        return ""
+    return (
+        f"its termination message names {quoted(reference)} as its result, which is not in {repository}: the job's own "
+        "code must not write to /dev/termination-log"
+    )
 
 
 def job_state(seen: Seen, main: Manifest) -> JobState:
@@ -62,13 +75,24 @@ def _succeeded(seen: Seen, main: Manifest, began: datetime | None) -> JobState:
     ended = fields.time(fields.status(main).get("completionTime"))
     if seen.output:
         return JobState("Succeeded", None, "", began, ended)
+    if seen.output_refused:
+        return JobState("Failed", Why("OutputRefused", seen.output_refused), "", began, ended)
     if output_reference(seen):
         why = Why("OutputDelayed", seen.output_delayed) if seen.output_delayed else None
         return JobState("Running", why, "", began)
-    if not fields.container(fields.spec(main).get("template") or {}, COURIER):
+    if not fields.container(fields.spec(main).get("template") or {}, COURIER) or _left_nothing(seen, main):
         return JobState("Succeeded", None, "", began, ended)
     lost = "it ended well, but no Pod is left that says where its result is; run it again"
     return JobState("Failed", Why("OutputLost", lost), "", began, ended)
+
+
+def _left_nothing(seen: Seen, main: Manifest) -> bool:
+    """Whether a Pod that would have pushed a result is there, and says that there was none."""
+    each = "backoffLimitPerIndex" in fields.spec(main)
+    ends = (
+        fields.state(fields.container_status(pod), "terminated") for pod in seen.pods if each or not seen.index_of(pod)
+    )
+    return any(ended.get("exitCode") == 0 for ended in ends)
 
 
 def lacks_tail(pod: Manifest, tail: str | None) -> bool:
@@ -106,6 +130,9 @@ def _why_failed(seen: Seen, reason: str, message: str, main: Manifest) -> tuple[
     if reason == "DeadlineExceeded":
         limit = fields.spec(main).get("activeDeadlineSeconds")
         return Why("TimedOut", f"took longer than {limit} s; raise `timeout`, or make it shorter"), tail or ""
+    if reason == "PodFailurePolicy" and (found := _DISRUPTED.match(message)):
+        # That Pod is gone by now, and those that are left were ended because of it.
+        return _why_disrupted(seen, found[1]), ""
     why = why_pod(guilty, seen.events_of(fields.uid_of(guilty)), tail=tail or "") if guilty is not None else None
     if why is None:
         told = quoted(message) or reason
@@ -115,6 +142,15 @@ def _why_failed(seen: Seen, reason: str, message: str, main: Manifest) -> tuple[
     return why, tail
 
 
+def _why_disrupted(seen: Seen, name: str) -> Why:
+    """A Pod of a gang was drained, preempted or lost with its node, and all end with it."""
+    pod = next((one for one in seen.pods if fields.name_of(one) == name), None)
+    known = why_pod(pod) if pod is not None else None
+    if known is not None and known.reason in ("Evicted", "NodeLost", "Preempted"):
+        return Why(known.reason, f"{name}: {known.message}")
+    return Why("Evicted", f"{name} was put out of its node (drained, preempted or lost), and all others end with it")
+
+
 def _why_waiting(seen: Seen) -> Why | None:
     """Why a job that should run does not, or not wholly."""
     if not seen.pods and (message := seen.refusal()):
@@ -122,7 +158,8 @@ def _why_waiting(seen: Seen) -> Why | None:
     for pod in by_age(seen.pods):
         if fields.is_leaving(pod) or fields.status(pod).get("phase") in ("Succeeded", "Failed"):
             continue
-        why = why_pod(pod, seen.events_of(fields.uid_of(pod)), allocatable=seen.allocatable)
+        events = seen.events_of(fields.uid_of(pod))
+        why = why_pod(pod, events, allocatable=seen.allocatable, taints=seen.taints)
         if why is not None and why.reason != "Completed":
             return why
     return None

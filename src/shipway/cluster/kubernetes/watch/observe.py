@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shipway.bundle import Observed, Replica
 from shipway.cluster.kubernetes.names import HASH, REVISION, Manifest
@@ -20,6 +21,11 @@ from shipway.cluster.kubernetes.watch.why import Why
 
 def observed(seen: Seen) -> Observed:
     """The workload as the rest of Shipway sees it."""
+    made = _observed(seen)
+    return replace(made, notes=(*made.notes, seen.stale_because)) if seen.stale_because else made
+
+
+def _observed(seen: Seen) -> Observed:
     main = seen.main
     if main is None:
         return Observed(seen.name, "", "Stopping", replicas(seen), stale_since=seen.stale_since)

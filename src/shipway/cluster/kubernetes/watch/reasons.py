@@ -27,7 +27,12 @@ _DISRUPTIONS = {
 
 
 def why_pod(
-    pod: Manifest, events: Sequence[Manifest] = (), *, tail: str = "", allocatable: Mapping[str, int] | None = None
+    pod: Manifest,
+    events: Sequence[Manifest] = (),
+    *,
+    tail: str = "",
+    allocatable: Mapping[str, int] | None = None,
+    taints: Mapping[str, int] | None = None,
 ) -> Why | None:
     """``events`` are the Pod's, oldest first; ``tail`` the end of the log of its main container's last end. None: it
     does what it should, or has only begun."""
@@ -38,12 +43,14 @@ def why_pod(
     if scheduled.get("status") == "False" and not fields.spec(pod).get("nodeName"):
         if scheduled.get("reason") == "SchedulingGated":
             return Why("Unschedulable", "a scheduling gate holds it back; whoever set the gate lets it go")
-        return why_unschedulable(str(scheduled.get("message", "")), allocatable)
-    for one in fields.init_statuses(pod):
+        return why_unschedulable(str(scheduled.get("message", "")), allocatable, taints)
+    main = fields.container_status(pod)
+    # Once that has ended, its own end is what counts: how its sidecar was told to go is no reason of anything.
+    over = bool(fields.state(main, "terminated")) and not fields.is_server(pod)
+    for one in () if over else fields.init_statuses(pod):
         found = _container(pod, str(one.get("name")), one, events, "")
         if found is not None:
             return found
-    main = fields.container_status(pod)
     # A sidecar of somebody's webhook (a mesh) can hold a Pod back as well: look at ours first.
     found = _container(pod, MAIN, main, events, tail)
     return found or _around(pod, main, events)
@@ -93,7 +100,8 @@ def _container(
         return None
     if name != MAIN:
         return _why_courier(name, ended) if ended.get("exitCode") else None
-    if fields.state(status, "running") and (now := _unhealthy(pod, status, events)):
+    now = _unhealthy(pod, status, events) if fields.state(status, "running") else None
+    if now is not None and now.reason != "StartupProbeFailed":  # one that comes up fails it; why it ended says more
         return now
     return why_ended(pod, name, ended, tail=tail, events=events)
 

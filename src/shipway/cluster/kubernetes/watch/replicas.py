@@ -36,7 +36,8 @@ def _replica(pod: Manifest, seen: Seen) -> Replica:
     phase = _phase(pod, main)
     why = None
     if phase not in ("Ready", "Stopping"):
-        why = why_pod(pod, seen.events_of(uid), tail=seen.tails.get(uid, ""), allocatable=seen.allocatable)
+        tail = seen.tails.get(uid, "")
+        why = why_pod(pod, seen.events_of(uid), tail=tail, allocatable=seen.allocatable, taints=seen.taints)
     ended = fields.state(main, "terminated") or fields.state(main, "terminated", before=True)
     code, number = how(ended) if ended else (None, None)
     return Replica(

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from shipway.cluster.kubernetes.names import Manifest
+from shipway.cluster.kubernetes.watch import fields
 from shipway.cluster.kubernetes.watch.why import Why, quoted
 
 _FIT = re.compile(r"^0/(\d+) nodes are available: (.*)$", re.DOTALL)
@@ -59,9 +61,21 @@ _CAUSES = tuple(
 )
 
 
-def why_unschedulable(message: str, allocatable: Mapping[str, int] | None = None) -> Why:
+# Taints that Kubernetes sets by itself on a node that is not there.
+_DOWN = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready", "node.kubernetes.io/network-unavailable")
+
+
+def is_about_taints(pod: Manifest) -> bool:
+    """Whether a Pod waits for a node, and taints keep it off some. The scheduler does not say which."""
+    scheduled = fields.condition(pod, "PodScheduled")
+    return scheduled.get("status") == "False" and "taint" in str(scheduled.get("message", ""))
+
+
+def why_unschedulable(
+    message: str, allocatable: Mapping[str, int] | None = None, taints: Mapping[str, int] | None = None
+) -> Why:
     """``allocatable``: extended resources of all nodes together, where they are known: what no node has is told apart
-    from what is taken."""
+    from what is taken. ``taints``: how many nodes have each."""
     missing = _CLAIM.search(message)
     if missing is not None:
         name = f" {missing[1]!r}" if missing[1] else ""
@@ -76,14 +90,20 @@ def why_unschedulable(message: str, allocatable: Mapping[str, int] | None = None
     causes = [(int(one[1]), one[2].strip()) for one in _ONE.finditer(_filters(fit[2]))]
     if not causes:
         return Why("Unschedulable", f"none of {_nodes(total)} takes it ({quoted(fit[2])})")
-    return _judged(total, sorted(causes, key=lambda one: -one[0]), allocatable)
+    return _judged(total, sorted(causes, key=lambda one: -one[0]), allocatable, taints or {})
 
 
-def _judged(total: int, causes: list[tuple[int, str]], allocatable: Mapping[str, int] | None) -> Why:
+def _judged(
+    total: int, causes: list[tuple[int, str]], allocatable: Mapping[str, int] | None, taints: Mapping[str, int]
+) -> Why:
     told, steps = [], []
     for count, cause in causes:
         means, helps = _meaning(cause)
-        told.append(f"{count} {'has' if count == 1 else 'have'} {means}")
+        if "taint" in cause and taints and "{" not in cause:
+            told_of, helps = _tainted(count, taints, helps)
+            told.append(told_of)
+        else:
+            told.append(f"{count} {'has' if count == 1 else 'have'} {means}")
         steps.append(helps)
         wanted = re.fullmatch(r"Insufficient (\S+/\S+)", cause)
         if wanted and allocatable is not None and not allocatable.get(wanted[1]):
@@ -93,6 +113,14 @@ def _judged(total: int, causes: list[tuple[int, str]], allocatable: Mapping[str,
             )
     step = next(iter(steps))
     return Why("Unschedulable", f"no node takes it: of {_nodes(total)}, {_joined(told)}; {step}")
+
+
+def _tainted(count: int, taints: Mapping[str, int], helps: str) -> tuple[str, str]:
+    """Of so many nodes with taints: what the nodes' own taints tell of them, and what helps."""
+    if down := [one for one in _DOWN if taints.get(one, 0) >= count]:
+        return f"{count} {'is' if count == 1 else 'are'} down ({down[0]})", "see why: kubectl get nodes"
+    seen = ", ".join(f"{name} on {number}" for name, number in sorted(taints.items()))
+    return f"{count} {'has' if count == 1 else 'have'} a taint that is not tolerated ({quoted(seen)})", helps
 
 
 def _filters(text: str) -> str:

@@ -22,7 +22,8 @@ class Seen:
 
     ``events`` are of all its objects, oldest first. ``indexes`` (Pod uid to number) are the numbers of a Deployment's
     Pods; ``tails`` (Pod uid to text) the ends of logs where the status had none, empty where a log had nothing.
-    ``output`` is the folder of a job's result, ``output_delayed`` why it is not here yet.
+    ``output`` is the folder of a job's result, ``output_delayed`` why it is not here yet, ``output_refused`` why it
+    never comes.
     """
 
     name: str
@@ -36,8 +37,11 @@ class Seen:
     tails: Mapping[str, str] = field(default_factory=lambda: _NONE)
     output: str = ""
     output_delayed: str = ""
+    output_refused: str = ""
     allocatable: Mapping[str, int] | None = None  # extended resources of all nodes together, where they are known
+    taints: Mapping[str, int] | None = None  # how many nodes have each, where they were looked at
     stale_since: datetime | None = None
+    stale_because: str = ""
 
     @property
     def is_job(self) -> bool:

@@ -46,6 +46,12 @@ class Found:
     restarts: dict[str, int] = field(default_factory=dict)  # after how many the tail is of, by uid too
     output: str = ""
     output_delayed: str = ""
+    output_refused: str = ""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to do for the result."""
+        return bool(self.output or self.output_refused)
 
 
 class World:
@@ -62,6 +68,7 @@ class World:
         allocatable: Mapping[str, int] | None = None,
     ) -> None:
         self._clock = clock
+        self.taints: Mapping[str, int] | None = None  # of nodes, looked at while something is not scheduled
         self._allocatable = allocatable
         kinds = (*MAINS, PODS, SERVICES, HORIZONTAL_POD_AUTOSCALERS, INGRESSES, *((HTTP_ROUTES,) if routes else ()))
         self._caches: dict[Resource, Cache] = {
@@ -103,6 +110,13 @@ class World:
     def stale_since(self) -> datetime | None:
         """Since when something of it may be other than it is shown."""
         return min((one.stale_since for one in self._caches.values() if one.stale_since is not None), default=None)
+
+    @property
+    def stale_because(self) -> str:
+        """What the API server, or the network, says of it: a password that ended is no cluster that is away."""
+        failed = (one for one in self._caches.values() if one.stale_since is not None and one.failure is not None)
+        oldest = min(failed, key=lambda one: str(one.stale_since), default=None)
+        return oldest.failure.message if oldest is not None and oldest.failure is not None else ""
 
     def subscribe(self, subscriber: Callable[[str], None]) -> Callable[[], None]:
         """Told the name of each workload that may have changed; what is returned ends that."""
@@ -181,8 +195,11 @@ class World:
             tails=found.tails,
             output=found.output,
             output_delayed=found.output_delayed,
+            output_refused=found.output_refused,
             allocatable=self._allocatable,
+            taints=self.taints,
             stale_since=self.stale_since,
+            stale_because=self.stale_because,
         )
 
     def _is_main(self, one: Manifest) -> bool:
@@ -229,11 +246,11 @@ class World:
 
     async def _look(self) -> None:
         """When the server goes away or comes back, all workloads are to be shown otherwise."""
-        before = self.stale_since
+        before = self.stale_because
         while True:
             await self._clock.sleep(_LOOK)
-            now = self.stale_since
-            if (now is None) != (before is None):
+            now = self.stale_because
+            if now != before:
                 for name in self.names():
                     self._changed(name)
             before = now
