@@ -69,7 +69,7 @@ def test_what_runs_on_a_cluster_names_an_image(hub: Hub) -> None:
     with pytest.raises(InvalidObject, match=r"spec\.image") as raised:
         apply(hub, service(cluster="prod"))
     assert raised.value.message == told
-    with pytest.raises(InvalidObject, match="spec.image"):
+    with pytest.raises(InvalidObject, match=r"spec\.image"):
         hub.client.put(f"/apis/{API_VERSION}/modelservices/d", service(cluster="prod"))
     assert apply(hub, service(cluster="prod", image=IMAGE))[0]["result"] == "created"
 

@@ -172,7 +172,8 @@ def errors(text: str) -> list[str]:
         ),
         (
             SERVICE.replace("  model: digits", "  replicas: 1"),
-            "shipway.yaml:4: spec: give model (Shipway serves it), command (your own server) or image (whose entrypoint is)",
+            "shipway.yaml:4: spec: give model (Shipway serves it), command (your own server) or image "
+            "(whose entrypoint is)",
         ),
         (
             SERVICE + "  command: [python, app.py]\n",

@@ -51,9 +51,7 @@ class _Courier:
 @click.option("--plain-http", is_flag=True, help="The registry speaks HTTP without TLS.")
 @click.option("--courier", default="", metavar="REF", help="Use this courier image, and build none.")
 @click.option("--no-courier", is_flag=True, help="Without one: services only, with models by image volume.")
-@click.option(
-    "--base", default="", metavar="REF", help="What its images stand on, as of build: courier, up's."
-)
+@click.option("--base", default="", metavar="REF", help="What its images stand on, as of build: courier, up's.")
 @click.option("--platform", "platforms", multiple=True, metavar="linux/ARCH", help="Of the nodes.  [default: amd64]")
 @click.option("--take-over", is_flag=True, help="Also when another hub owns the namespace.")
 @click.option("--print-rbac", is_flag=True, help="Print the minimal Role as YAML, and do nothing.")

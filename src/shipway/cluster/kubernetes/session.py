@@ -53,6 +53,7 @@ class Connection:
         self._supplies = supplies
         self._clock = clock
         self._lock = asyncio.Lock()
+        self._claiming = asyncio.Lock()
         self._api: Api | None = None
         self._session: Session | None = None
         self._claim: Claim | None = None
@@ -79,10 +80,11 @@ class Connection:
     async def claimed(self, *, take_over: bool = False) -> Claim:
         """Own the namespace: claimed once, then looked after. Raises Conflict with the other's name."""
         ownership = await self.ownership()
-        if self._claim is None or take_over:
-            self._claim = await ownership.claim(take_over)
-        else:
-            await ownership.verify()
+        async with self._claiming:  # the first services of a hub come all at once
+            if self._claim is None or take_over:
+                self._claim = await ownership.claim(take_over)
+                return self._claim
+        await ownership.verify()
         return self._claim
 
     @property
@@ -176,5 +178,7 @@ async def forwarded(session: Session, namespace: str, name: str) -> int:
     await target()
     forwarder = Forwarder(session.api, namespace, target)
     port = await forwarder.start()
-    session.forwarders[name] = forwarder, port
-    return port
+    other = session.forwarders.setdefault(name, (forwarder, port))
+    if other[0] is not forwarder:  # two asked at once
+        await forwarder.close()
+    return other[1]

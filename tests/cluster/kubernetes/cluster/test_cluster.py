@@ -331,7 +331,8 @@ def test_a_forwarded_port_stays_the_same() -> None:
     async def scenario(here: Place) -> None:
         await here.cluster.apply(server("web"))
         await until_ready(here.cluster, "web")
-        port = await here.cluster.forward("web")
+        port, same = await asyncio.gather(here.cluster.forward("web"), here.cluster.forward("web"))
+        assert port == same
         assert await here.cluster.forward("web") == port
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.close()
