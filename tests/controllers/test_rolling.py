@@ -258,6 +258,22 @@ def test_a_deleted_service_is_deleted_where_it_runs(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def test_down_does_not_wait_for_a_cluster_that_is_away(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        remote = await live(world)
+        remote.away = AWAY
+        down = asyncio.create_task(world.views.down(None))
+        for _ in range(4):
+            await world.advance(1.0)
+        with pytest.raises(ClusterUnreachable, match="ModelService/digits: asked for, and not gone yet"):
+            await down
+        remote.away = None
+        await world.advance(40.0)
+        assert remote.deleted == ["digits"]
+
+    play(tmp_path, scene)
+
+
 def test_an_unknown_cluster_is_a_condition(tmp_path: Path) -> None:
     async def scene(world: World) -> None:
         service = await world.service(**{**SERVER, "cluster": "typo"})

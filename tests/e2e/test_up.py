@@ -166,7 +166,7 @@ def test_status_and_lists_show_it(shared_home: Home, first: subprocess.Completed
     assert ["digits", "1", "1", "1"] in [line.split()[:4] for line in shared_home.ok("models").splitlines()]
     assert "Succeeded" in shared_home.ok("jobs", "-o", "wide")
     document = shared_home.json("status")
-    assert {one["kind"] for one in document["objects"]} == {"ModelJob", "Model", "ModelService"}
+    assert {one["kind"] for one in document["objects"]} == {"Cluster", "ModelJob", "Model", "ModelService"}
 
 
 @pytest.mark.parametrize("kind", ["jobs", "models", "services", "revisions", "routes", "clusters", "ModelService"])

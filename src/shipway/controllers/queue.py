@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from shipway.errors import ClusterUnreachable, RegistryUnreachable
 from shipway.ports import Clock
 
 Key = tuple[str, str]  # kind, name
@@ -122,4 +123,6 @@ class Queue:
 
 
 def _log_error(key: Key, error: Exception) -> None:
-    log.warning("reconcile of %s/%s failed and comes again: %s", key[0], key[1], error, exc_info=error)
+    # A cluster that is away fails 500 services every half a minute: where we are is no news then, only what it says.
+    trace = None if isinstance(error, ClusterUnreachable | RegistryUnreachable) else error
+    log.warning("reconcile of %s/%s failed and comes again: %s", key[0], key[1], error, exc_info=trace)

@@ -10,9 +10,10 @@ from shipway.bundle import LogLine
 from shipway.controllers.clusters import Clusters
 from shipway.controllers.manager import GATEWAY
 from shipway.controllers.objects import Objects
+from shipway.controllers.setbacks import RECONCILED
 from shipway.controllers.templates import run_workload_name
 from shipway.controllers.updates import all_of
-from shipway.errors import NotFound, Refused
+from shipway.errors import ClusterUnreachable, NotFound, Refused
 from shipway.kinds import LOCAL, ModelJob, ModelService, Object, Route
 from shipway.ports import Cluster
 
@@ -71,7 +72,10 @@ class Views:
         raise Refused(f"{obj.kind} has no log: ModelJob and ModelService have")
 
     async def down(self, objects: Sequence[tuple[str, str]] | None) -> list[str]:
-        """Delete these objects (None: every service and job, and the gateway); answer when no process is left."""
+        """Delete these objects (None: every service and job, and the gateway); answer when no process is left.
+
+        Raises ClusterUnreachable when what is left runs on a cluster that does not answer: it goes when that does.
+        """
         keys = objects if objects is not None else [one.key for one in self._running_kinds()]
         leaving: dict[tuple[str, str], str] = {}
         for kind, name in keys:
@@ -79,10 +83,20 @@ class Views:
                 leaving[kind, name] = self.store.delete(kind, name).metadata.uid
             except NotFound:
                 continue
-        while any(self._uid(kind, name) == uid for (kind, name), uid in leaving.items()):
+        held_up: list[str] = []
+        while left := [key for key, uid in leaving.items() if self._uid(*key) == uid]:
+            held_up = [said for key in left if (said := self._held_up(*key))]
+            if len(held_up) == len(left):
+                break
             await asyncio.sleep(_POLL)
         if objects is None:
             await self._end_gateway()
+        if left:
+            names = ", ".join("/".join(key) for key in left)
+            raise ClusterUnreachable(
+                f"{names}: asked for, and not gone yet: {held_up[0]}",
+                next_step="It goes on by itself when the cluster answers: see shipway status.",
+            )
         return [f"{kind}/{name}" for kind, name in leaving]
 
     def _running_kinds(self) -> list[Object]:
@@ -94,6 +108,14 @@ class Views:
             return self.store.get(kind, name).metadata.uid
         except NotFound:
             return ""
+
+    def _held_up(self, kind: str, name: str) -> str:
+        """What keeps an object from going whose cluster is not this machine, in words; empty while nothing does."""
+        obj = self.store.get(kind, name)
+        reconciled = obj.status.condition(RECONCILED)
+        elsewhere = isinstance(obj, ModelJob | ModelService) and obj.spec.cluster != LOCAL
+        stuck = elsewhere and reconciled is not None and reconciled.status == "False"
+        return reconciled.message if stuck and reconciled is not None else ""
 
     async def _end_gateway(self) -> None:
         # Told again and again: a pass that read the routes before they went may start Envoy once more.

@@ -148,7 +148,7 @@ def _gateway() -> Bundle:
 
 def _recreated() -> Bundle:
     volumes = (Volume(name="only", path="/only", size="1Gi", access_mode="ReadWriteOncePod"),)
-    update, exposure = RollingUpdate(kind="Recreate"), Exposure(service="NodePort", node_port=30080)
+    update, exposure = RollingUpdate(kind="Recreate"), Exposure(service="NodePort", node_port=31080)
     return Bundle(own_server("single"), terms("single", volumes=volumes, rolling_update=update, exposure=exposure))
 
 
