@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,11 +17,12 @@ from shipway.bundle import Bundle, Observed, Workload
 from shipway.clock import SystemClock
 from shipway.cluster.kubernetes.check import rbac
 from shipway.cluster.kubernetes.cluster import KubernetesCluster
+from shipway.cluster.kubernetes.names import OWNER as OWNER_LABEL
 from shipway.errors import ClusterRefused, ClusterUnreachable, Conflict
 from shipway.kinds import ClusterSpec, Resources
 from shipway.testing.cluster_suite import PRINT, job, server, until, until_gone
 from tests.cluster.kubernetes.cluster.place import FakeSupplies, secrets, some_terms
-from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.control_plane import PATIENCE, ControlPlane
 
 OWNER = "0123456789ab"
 
@@ -57,7 +59,8 @@ def run(scenario: Callable[[], Any]) -> None:
 
 
 def add_node(plane: ControlPlane, name: str, taint: str = "", **allocatable: str) -> None:
-    """A node that nobody runs: enough for a scheduler to judge."""
+    """A node that nobody runs: enough for a scheduler to judge. Its controller takes it for ready when this ends: a Pod
+    that was judged before is not judged again by itself."""
     amounts = {"cpu": "2", "memory": "4Gi", "pods": "10", **allocatable}
     taints = [{"key": taint, "effect": "NoSchedule"}] if taint else []
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {"taints": taints}}
@@ -76,6 +79,12 @@ def add_node(plane: ControlPlane, name: str, taint: str = "", **allocatable: str
         ),
     }  # fmt: skip
     plane.kubectl("patch", "node", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+    ends = time.monotonic() + PATIENCE
+    while any(
+        one["key"] != taint for one in plane.request("GET", f"/api/v1/nodes/{name}")[1]["spec"].get("taints") or ()
+    ):
+        assert time.monotonic() < ends, f"node {name} does not get ready"
+        time.sleep(0.1)
 
 
 def test_a_service_is_applied_once_scaled_exchanged_and_deleted(control_plane: ControlPlane, tmp_path: Path) -> None:
@@ -109,10 +118,11 @@ RESTRICTED = {"enforce": "restricted"}
 
 
 def versions(plane: ControlPlane, namespace: str) -> dict[str, str]:
+    """Of what is ours: Kubernetes' own controllers put things of theirs into a namespace whenever they come to it."""
     found = {}
     for path in ("/api/v1", "/apis/apps/v1", "/apis/batch/v1", "/apis/policy/v1", "/apis/networking.k8s.io/v1"):
         for plural in PLURALS[path]:
-            _, answer = plane.request("GET", f"{path}/namespaces/{namespace}/{plural}")
+            _, answer = plane.request("GET", f"{path}/namespaces/{namespace}/{plural}?labelSelector={OWNER_LABEL}")
             for one in answer["items"]:
                 found[f"{plural}/{one['metadata']['name']}"] = one["metadata"]["resourceVersion"]
     return found
