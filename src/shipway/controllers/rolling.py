@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from shipway.bundle import Observed
 from shipway.controllers.clusters import Clusters
 from shipway.controllers.objects import Objects
-from shipway.controllers.service_journal import Blocked, ServiceJournal
+from shipway.controllers.service_journal import Blocked, ServiceJournal, rolled
 from shipway.controllers.templates import service_workload, terms_of_service
 from shipway.controllers.updates import find, forced_once
 from shipway.errors import ClusterRefused, NotFound, UserError
@@ -90,7 +90,8 @@ class RollingServices:
             if refused is not None:
                 one = refused.mark(one, now)
             else:
-                one = _rolled(one, revision, observed, model, decided.live, now)
+                progress = _progress(observed, revision.name)
+                one = rolled(one, revision, model, decided.live, _url(observed), progress, now)
             if serving is None:
                 return one.mark_not_serving(now)
             # While it moves here, what serves is elsewhere: this place has nothing to say of it.
@@ -127,24 +128,6 @@ class RollingServices:
 
 def _has_secrets(revision: Revision) -> bool:
     return any(isinstance(one, FromSecret) for one in revision.spec.template.env.values())
-
-
-def _rolled(
-    service: ModelService,
-    revision: Revision,
-    observed: Observed | None,
-    model: ResolvedModel | None,
-    live: str,
-    now: datetime,
-) -> ModelService:
-    status = revision.status
-    if status.phase == "Failed":
-        condition = status.condition("Ready")
-        reason, message = (condition.reason, condition.message) if condition else ("Failed", "")
-        return service.mark_rollout_failed(revision.name, model, reason, message, now)
-    if status.phase == "Ready" and live == revision.name:
-        return service.mark_rolled_out(revision.name, model, _url(observed), now)
-    return service.mark_progressing(revision.name, model, _progress(observed, revision.name), now)
 
 
 def _serving(service: ModelService, declared: ModelService, observed: Observed | None, now: datetime) -> ModelService:

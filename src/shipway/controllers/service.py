@@ -15,7 +15,7 @@ from shipway.controllers.objects import Objects
 from shipway.controllers.recorder import Recorder, subject_of
 from shipway.controllers.revisions import in_words, template_changes
 from shipway.controllers.rolling import RollingServices
-from shipway.controllers.service_journal import Blocked, ServiceJournal
+from shipway.controllers.service_journal import Blocked, ServiceJournal, rolled
 from shipway.controllers.templates import revision_workload
 from shipway.controllers.updates import ensure, find, is_leaving, update, with_finalizer, without_finalizer
 from shipway.formats import is_pickle
@@ -228,7 +228,8 @@ class ServiceController:
             if blocked is not None:
                 one = blocked.mark(one, now)
             else:
-                one = _rolled(one, revision, observed.get(wanted.revision), model, serving, route, now)
+                progress = _progress(revision, observed.get(wanted.revision), route)
+                one = rolled(one, revision, model, serving, route.status.url, progress, now)
             if not serving and one.status.cluster != LOCAL:
                 return one  # while it moves here, what serves is elsewhere
             if serving or one.status.ready_revision:
@@ -295,26 +296,6 @@ def _since(ended: Revision) -> datetime | None:
 
 def _lives_here(route: Route | None, revision: Revision) -> bool:
     return route is not None and any(one.revision == revision.name for one in route.status.live_backends)
-
-
-def _rolled(
-    service: ModelService,
-    revision: Revision,
-    observed: Observed | None,
-    model: ResolvedModel | None,
-    serving: str,
-    route: Route,
-    now: datetime,
-) -> ModelService:
-    status = revision.status
-    if status.phase == "Failed":
-        condition = status.condition("Ready")
-        reason, message = (condition.reason, condition.message) if condition else ("Failed", "")
-        return service.mark_rollout_failed(revision.name, model, reason, message, now)
-    if status.phase == "Ready" and serving == revision.name:
-        return service.mark_rolled_out(revision.name, model, route.status.url, now)
-    message = _progress(revision, observed, route)
-    return service.mark_progressing(revision.name, model, message, now)
 
 
 def _progress(revision: Revision, observed: Observed | None, route: Route) -> str:

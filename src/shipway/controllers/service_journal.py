@@ -10,7 +10,7 @@ from shipway.bundle import Observed
 from shipway.controllers.recorder import Recorder, subject_of
 from shipway.controllers.revisions import in_words, restart_of, template_changes
 from shipway.controllers.updates import find, update
-from shipway.kinds import LATEST, RETRY, ModelService, Revision, split_reference
+from shipway.kinds import LATEST, RETRY, ModelService, ResolvedModel, Revision, split_reference
 from shipway.ports import Clock, Store
 from shipway.rollout import Outcome
 
@@ -121,3 +121,24 @@ class ServiceJournal:
             return changed.with_status(answered).observed_at(service.metadata.generation)
 
         return update(self.store, ModelService, service.name, guarded)
+
+
+def rolled(
+    service: ModelService,
+    revision: Revision,
+    model: ResolvedModel | None,
+    live: str,
+    url: str,
+    progress: str,
+    now: datetime,
+) -> ModelService:
+    """The service with what became of the wanted revision. ``live``: the one with the traffic; ``progress``: what a
+    rollout under way waits for, in words. Pure."""
+    status = revision.status
+    if status.phase == "Failed":
+        condition = status.condition("Ready")
+        reason, message = (condition.reason, condition.message) if condition else ("Failed", "")
+        return service.mark_rollout_failed(revision.name, model, reason, message, now)
+    if status.phase == "Ready" and live == revision.name:
+        return service.mark_rolled_out(revision.name, model, url, now)
+    return service.mark_progressing(revision.name, model, progress, now)
