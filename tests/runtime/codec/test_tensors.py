@@ -82,12 +82,12 @@ def test_inputs_may_come_in_any_order() -> None:
 
 
 def test_outputs_are_known_and_named_once() -> None:
-    assert DOOR.wanted(["y"]) == ("y",)
-    assert Door(Signature()).wanted(["b", "a"]) == ("b", "a")
+    assert DOOR.wanted(("y",)) == ("y",)
+    assert Door(Signature()).wanted(("b", "a")) == ("b", "a")
     with pytest.raises(BadInput, match="unknown output 'z'"):
-        DOOR.wanted(["z"])
+        DOOR.wanted(("z",))
     with pytest.raises(BadInput, match="repeated output 'y'"):
-        DOOR.wanted(["y", "y"])
+        DOOR.wanted(("y", "y"))
 
 
 def test_a_refusal_is_never_as_long_as_what_it_refuses() -> None:

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from shipway.runtime.errors import BadInput
-from shipway.runtime.server.calls import Call
+from shipway.runtime.server.calls import Answer, Call
+from shipway.runtime.server.engine.batch import whole
+from shipway.runtime.server.engine.brief import Gathered
 from shipway.runtime.server.engine.executor import Description
 from shipway.runtime.server.engine.scheduler import Scheduler
 from shipway.runtime.server.engine.threads import ThreadExecutor
@@ -73,6 +75,93 @@ def test_what_it_refuses_is_refused_as_ever() -> None:
         assert executor.at_once_rows == [1]
 
     run(body())
+
+
+def _outcomes(results: list[Answer | Exception] | None) -> list[object]:
+    assert results is not None
+    return [one.outputs["x2"].tolist() if isinstance(one, Answer) else type(one) for one in results]
+
+
+def test_what_came_together_is_one_call_and_each_gets_its_own() -> None:
+    async def body() -> None:
+        executor, told = FakeExecutor(), Told()
+        brief = scheduler(executor, told=told, description=BRIEF)
+        calls = [Gathered(ask(float(number), rows=rows), -0.5) for number, rows in enumerate([1, 2, 1])]
+        assert _outcomes(brief.at_once(calls)) == [[[0.0, 0.0]], [[2.0, 2.0]] * 2, [[4.0, 4.0]]]
+        assert (executor.at_once_rows, told.batches, told.waits) == ([4], [4], [0.5] * 3)
+
+    run(body())
+
+
+def test_only_what_is_alike_goes_together_and_not_more_than_a_batch() -> None:
+    async def body() -> None:
+        executor = FakeExecutor()
+        brief = scheduler(executor, description=BRIEF, max_rows=3)
+        calls = [
+            ask(1.0, rows=2),
+            ask(2.0, rows=2),
+            ask(3.0),
+            Call({"x": np.full((1, 3), 4.0)}),
+            ask(5.0),
+            ask(6.0, rows=2),
+        ]
+        results = brief.at_once([Gathered(call, 0.0) for call in calls])
+        assert _outcomes(results) == [(call.inputs["x"] * 2).tolist() for call in calls]
+        assert executor.at_once_rows == [2, 3, 1, 3]
+
+    run(body())
+
+
+def test_one_that_the_model_refuses_spoils_no_other() -> None:
+    async def body() -> None:
+        executor = FakeExecutor(
+            fails=lambda call: BadInput("thirteen") if (whole(call).inputs["x"] == 13).any() else None
+        )
+        brief = scheduler(executor, description=BRIEF)
+        results = brief.at_once([Gathered(ask(value), 0.0) for value in (1.0, 13.0, 2.0)])
+        assert _outcomes(results) == [[[2.0, 2.0]], BadInput, [[4.0, 4.0]]]
+        assert executor.at_once_rows == [3, 1, 1, 1]
+
+    run(body())
+
+
+def test_an_answer_that_has_not_a_row_for_each_is_asked_for_one_by_one() -> None:
+    async def body() -> None:
+        brief = scheduler(OneRow(), description=BRIEF)
+        assert _outcomes(brief.at_once([Gathered(ask(value), 0.0) for value in (1.0, 2.0)])) == [[[1.0]], [[2.0]]]
+
+    run(body())
+
+
+def test_who_is_late_is_refused_alone() -> None:
+    async def body() -> None:
+        executor, told = FakeExecutor(), Told()
+        brief = scheduler(executor, told=told, description=BRIEF)
+        results = brief.at_once([Gathered(ask(1.0, expires=-1.0), 0.0), Gathered(ask(2.0), 0.0)])
+        assert _outcomes(results) == [Refused, [[4.0, 4.0]]]
+        assert (told.drops, executor.at_once_rows) == ([Reason.EXPIRED], [1])
+
+    run(body())
+
+
+def test_while_the_model_runs_elsewhere_nothing_is_made_at_once() -> None:
+    async def body() -> None:
+        brief = scheduler(FakeExecutor(), description=BRIEF)
+        large = asyncio.ensure_future(brief.infer(ask(1.0, rows=3)))
+        await asyncio.sleep(0)
+        assert not brief.is_brief(ask(2.0))
+        assert brief.at_once([Gathered(ask(2.0), 0.0)]) is None
+        await large
+        assert brief.is_brief(ask(2.0)) and not brief.is_brief(ask(2.0, rows=3))
+
+    run(body())
+
+
+class OneRow(FakeExecutor):
+    """Answers with the first row, whatever it is given."""
+
+    def at_once(self, call: Call) -> Answer:
+        return Answer({"x2": whole(call).inputs["x"][:1, :1]}, 1)
 
 
 def test_a_model_that_turns_slow_is_handed_over_again() -> None:

@@ -15,6 +15,8 @@ from shipway.runtime.server.catalog import Place
 from shipway.runtime.server.engine.executor import Description, Done, Stream
 from shipway.runtime.server.http.app import App
 from shipway.runtime.server.http.connection import Connection, Shared
+from shipway.runtime.server.http.heads import Heads
+from shipway.runtime.server.http.turn import Turn
 from shipway.runtime.server.observe.metrics import Metrics
 from shipway.runtime.server.observe.observer import Observer
 from shipway.runtime.server.repository import Repository
@@ -187,7 +189,8 @@ class Face:
         self.repository = repository
         self.state = state
         self.metrics = metrics
-        self.shared = Shared(app, app._limit, 100, set())
+        self.shared = Shared(app, app._limit, 100, set(), Turn(), Heads())
+        self.shared.tell_time(b"Sun, 06 Nov 1994 08:49:37 GMT")
 
     def connect(self) -> Transport:
         """A new connection."""
@@ -217,10 +220,10 @@ class Face:
         return self.metrics.of("sums", "3").in_flight
 
 
-async def face(*, streams: bool = False, settings: Settings | None = None) -> Face:
+async def face(*, streams: bool = False, settings: Settings | None = None, executor: Played | None = None) -> Face:
     """Loaded and ready."""
     settings = settings or Settings(model="sums", version="3")
-    executor, state, metrics = Played(streams=streams), State(), Metrics()
+    executor, state, metrics = executor or Played(streams=streams), State(), Metrics()
 
     async def open_(place: Place) -> ServedModel:
         description = await executor.start()

@@ -67,6 +67,64 @@ def test_it_does_not_matter_how_the_bytes_come(cuts: list[int]) -> None:
     run(steps)
 
 
+MESSAGES = {
+    "ask": ASK,
+    "other row": ASK.replace(b"[1, 2]", b"[1, 9]"),
+    "with an id": raw("POST", "/predict", ROWS, {"x-request-id": "a"}),
+    "in chunks": raw("POST", "/predict", [ROWS[:5], ROWS[5:]], {}),
+    "live": LIVE,
+    "head only": raw("HEAD", "/v2", b"", {}),
+    "no such path": raw("POST", "/elsewhere", ROWS, {}),
+    "bad": ASK.replace(b"[[", b"[}"),
+    "waits": raw("POST", "/predict", ROWS, {"expect": "100-continue"}),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(order=st.lists(st.tuples(st.sampled_from([*MESSAGES]), st.integers(0, 1), st.booleans()), max_size=30))
+def test_a_head_that_is_known_makes_no_difference(order: list[tuple[str, int, bool]]) -> None:
+    """Whole requests on two connections, some right behind the one before; the same with heads that are never known."""
+
+    async def said(sums: Face) -> list[bytes]:
+        clients = [sums.connect(), sums.connect()]
+        for name, which, at_once in order:
+            clients[which].connection.data_received(MESSAGES[name])
+            while not at_once and any(client.connection.answering for client in clients):
+                await asyncio.sleep(0)
+        while any(client.connection.answering or not client.reads for client in clients):
+            await asyncio.sleep(0)
+        await _said(clients[0])
+        return [client.sent.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"") for client in clients]
+
+    async def both() -> tuple[list[bytes], list[bytes]]:
+        forgetful = await face()
+        forgetful.shared.heads.learn = lambda data, request: None  # type: ignore[method-assign]
+        return await said(await face()), await said(forgetful)
+
+    knowing, forgetful = asyncio.run(both())
+    assert knowing == forgetful and sum(one.count(b"HTTP/1.1 ") for one in knowing) == len(order)
+
+
+def test_a_body_that_looks_like_a_request_is_a_body() -> None:
+    async def steps(sums: Face) -> None:
+        client = sums.connect()
+        client.connection.data_received(ASK)  # from here on its head is known
+        await sums.ask("GET", "/v2")
+        other = sums.connect()
+        other.connection.data_received(raw("POST", "/predict", ASK, {})[: -len(ASK)])
+        other.connection.data_received(ASK)
+        await _said(other)
+        assert other.sent.startswith(b"HTTP/1.1 400 ") and other.sent.count(b"HTTP/1.1 4") == 1
+        assert b"[3.0]" not in other.sent
+        last = sums.connect()
+        last.connection.data_received(raw("POST", "/predict", ROWS, {"connection": "close"}))
+        last.connection.data_received(ASK)
+        await last.closed.wait()
+        assert last.sent.count(b"HTTP/1.1 ") == 1
+
+    run(steps)
+
+
 @settings(max_examples=200, deadline=None)
 @given(data=st.binary(max_size=300), at=st.integers(0, len(ASK)))
 def test_noise_is_refused_or_waited_for_and_never_an_error_of_ours(data: bytes, at: int) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from shipway.runtime.server.calls import Answer, Array, Call
 from shipway.runtime.server.codec.door import Door
+from shipway.runtime.server.engine.brief import Gathered
 from shipway.runtime.server.engine.executor import Description, Executor
 from shipway.runtime.server.engine.scheduler import Load, Scheduler
 from shipway.runtime.server.observe.metrics import ModelMetrics
@@ -67,9 +68,13 @@ class ServedModel:
         if not self._held:
             self._free.set()
 
-    def at_once(self, call: Call) -> Answer | None:
-        """The answer where it takes less time than to wait for it, else None: ask :meth:`infer`. Raises as that."""
-        return self._scheduler.at_once(call)
+    def is_brief(self, call: Call) -> bool:
+        """Whether the model answers it in less time than it takes to wait for it, by :meth:`at_once`."""
+        return self._scheduler.is_brief(call)
+
+    def at_once(self, calls: Sequence[Gathered]) -> list[Answer | Exception] | None:
+        """Of each the answer, BadInput or Refused; None where they are not brief any more: ask :meth:`infer`."""
+        return self._scheduler.at_once(calls)
 
     async def infer(self, call: Call) -> Answer:
         """The answer. Raises BadInput, Refused. To cancel it is to take the call back."""

@@ -13,6 +13,7 @@ from shipway.runtime.server.codec.tensors import DTYPES
 from shipway.runtime.signature import Signature
 
 Check = Callable[[str, str, tuple[int, ...]], None]
+Wanted = Callable[[tuple[str, ...]], tuple[str, ...]]
 
 _REFUSED = ("classification", "shared_memory_region")  # extensions of Triton's
 _LONGEST = 1000  # characters of an error
@@ -36,6 +37,7 @@ class Door:
         # Clients send the same few shapes again and again. Only what passed is kept, and only where the names are ours:
         # a stranger's would fill the memory.
         self.check: Check = lru_cache(maxsize=256)(self._check) if signature.inputs else self._check
+        self.wanted: Wanted = lru_cache(maxsize=256)(self._wanted) if signature.outputs else self._wanted
 
     def check_names(self, given: Sequence[str]) -> None:
         """Every input once, and no other; any where none are declared."""
@@ -82,14 +84,14 @@ class Door:
             text = ", ".join(f"{name} {list(count)}" for name, count in rows.items())
             raise BadInput(f"inputs with different numbers of rows: {text}")
 
-    def wanted(self, names: Sequence[str]) -> tuple[str, ...]:
+    def _wanted(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The outputs asked for, each known and named once; where none are known, the model is asked."""
         unknown = [name for name in names if self.outputs and name not in self.outputs]
         if unknown:
             raise BadInput(f"unknown output {', '.join(map(repr, unknown))}")
         if repeated := _repeated(names):
             raise BadInput(f"repeated output {', '.join(map(repr, repeated))}")
-        return tuple(names)
+        return names
 
     def refusal(self, error: Exception, form: str = "") -> BadInput:
         """What was wrong, and what the model expects, in which ``form``."""

@@ -202,11 +202,13 @@ def _call(request: InferRequest[Any], door: Door, read: Callable[[InferInput[Any
     binary = _flag("binary_data_output", parameters.pop("binary_data_output", False))
     if not request.outputs:
         return Call(arrays, (), parameters, request.id, binary=binary)
-    wanted = door.wanted([one.name for one in request.outputs])
+    wanted = door.wanted(tuple([one.name for one in request.outputs]))
     return Call(arrays, wanted, parameters, request.id, binary=_binary_of(request.outputs, binary))
 
 
-def _binary_of(outputs: list[InferOutput], default: bool) -> frozenset[str]:
+def _binary_of(outputs: list[InferOutput], default: bool) -> bool | frozenset[str]:
+    if not any(one.parameters for one in outputs):
+        return default
     chosen = []
     for one in outputs:
         parameters = one.parameters or {}

@@ -62,8 +62,8 @@ class Executor(Protocol):
         """Whom to call, on the event loop, when something became idle otherwise than by ``done``."""
 
     def at_once(self, call: Call) -> Answer:
-        """Make a call of at most ``brief_rows`` rows on the event loop, where that is what costs least. Raises as
-        ``run`` tells."""
+        """Make a call on the event loop, where that is what costs least: of at most ``brief_rows`` rows, or several
+        such calls joined. Raises as ``run`` tells."""
 
     def run(self, call: Call, done: Done) -> Callable[[], None] | None:
         """Begin a call (``idle`` must be above 0); ``done`` is called once, later, on the event loop, with the answer

@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from shipway.runtime.errors import BadInput
 from shipway.runtime.server.calls import Answer, Array, Call
 from shipway.runtime.server.engine.admission import PER_CALL, refusal
 from shipway.runtime.server.engine.batch import Key, cut, divisible, join, key_of, reunite, share
+from shipway.runtime.server.engine.brief import Brief, Gathered
 from shipway.runtime.server.engine.cost import UNKNOWN, Costs, Line
 from shipway.runtime.server.engine.executor import Description, Executor, Stream
 from shipway.runtime.server.engine.holding import Flows, Held, hold_until
@@ -36,8 +37,6 @@ from shipway.runtime.server.settings import Server
 
 _DEFAULT = Server()
 _STREAM_ENDS = 0.5  # seconds that a stream's end is waited for; its place is free when it has ended
-_NOT_BRIEF = 0.0005  # seconds: a model whose brief calls take so long of late is handed over from then on
-_OF_LATE = 1 / 32  # weight of the newest; one call may have been interrupted for milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +92,10 @@ class Scheduler:
         self._streams = description.streams
         self._max_rows = settings.batching.max_rows if description.batchable else 1
         self._batching = self._max_rows > 1
-        self._brief_rows = description.brief_rows
-        self._brief_seconds = 0.0  # of late
         self._max_delay = settings.batching.max_delay if self._batching else 0.0
         self._limit = settings.queue
         self._observer = observer or Silent()
+        self._brief = Brief(executor, description.brief_rows, self._max_rows, self._observer, clock)
         self._loop = asyncio.get_running_loop()
         self._clock = clock
         self._costs = Costs()
@@ -119,9 +117,12 @@ class Scheduler:
         """The answer. Raises BadInput, Refused. Cancelling it takes the call out of the queue."""
         if self._streams:
             raise Refused(Reason.INVALID, "this model answers with a stream: ask for one")
-        at_once = self.at_once(call)
-        if at_once is not None:
-            return at_once
+        if self.is_brief(call):
+            results = self.at_once([Gathered(call, self._clock())])
+            if results is not None:
+                if isinstance(results[0], Answer):
+                    return results[0]
+                raise results[0]
         request = self._submit(call)
         try:
             answer: Answer = await request.future
@@ -150,7 +151,8 @@ class Scheduler:
     @property
     def load(self) -> Load:
         """As of now."""
-        return Load(self.pending, self._queue.rows, self._queue.seconds, self._capacity, self._offered)
+        offered = self._offered + self._brief.offered
+        return Load(self.pending, self._queue.rows, self._queue.seconds, self._capacity, offered)
 
     @property
     def pending(self) -> int:
@@ -164,36 +166,34 @@ class Scheduler:
 
     # What comes in
 
-    def at_once(self, call: Call) -> Answer | None:
-        """On the event loop, where to hand it to a thread would keep the loop busy for longer than the call itself;
-        else None. Raises BadInput, Refused."""
-        if not 0 < call.rows <= self._brief_rows or self._running or self._queue.calls:
-            return None
-        began = self._clock()
-        self._check(call, began)
-        try:
-            answer = self._executor.at_once(call)
-        finally:
-            seconds = self._clock() - began
-            self._offered += seconds
-        self._brief_seconds += (seconds - self._brief_seconds) * _OF_LATE
-        if self._brief_seconds > _NOT_BRIEF:
-            self._brief_rows = 0
-        self._observer.waited(0.0)
-        self._observer.computed(call.rows, seconds)
-        return answer
+    def is_brief(self, call: Call) -> bool:
+        """Whether it can be answered by :meth:`at_once`, now."""
+        return 0 < call.rows <= self._brief.rows and not self._running and not self._queue.calls
 
-    def _check(self, call: Call, now: float) -> None:
-        """Raises Refused for what is not even begun."""
+    def at_once(self, calls: Sequence[Gathered]) -> list[Answer | Exception] | None:
+        """On the event loop, where to hand them to a thread would keep the loop busy for longer than the calls
+        themselves: of each the answer, BadInput or Refused. None when they are not brief any more."""
+        if self._running or self._queue.calls or not self._brief.rows:
+            return None
+        now = self._clock()
+        refusals = [self._refusal(one.call, now) for one in calls]
+        answers = iter(self._brief.answers([one for one, no in zip(calls, refusals, strict=True) if no is None]))
+        return [no or next(answers) for no in refusals]
+
+    def _refusal(self, call: Call, now: float) -> Refused | None:
+        """Why it is not even begun."""
         if self._closed:
-            raise NotServing("this replica is shutting down")
+            return NotServing("this replica is shutting down")
         if call.expires <= now:
             self._observer.dropped(Reason.EXPIRED, 0.0)
-            raise Refused(Reason.EXPIRED, "the deadline had passed when the request came")
+            return Refused(Reason.EXPIRED, "the deadline had passed when the request came")
+        return None
 
     def _submit(self, call: Call) -> Request:
         now = self._clock()
-        self._check(call, now)
+        refusal = self._refusal(call, now)
+        if refusal is not None:
+            raise refusal
         request = Request(call, self._loop.create_future())
         key = key_of(call)
         rows = call.rows

@@ -106,7 +106,7 @@ class ThreadExecutor:
         self._wake = wake
 
     def at_once(self, call: Call) -> Answer:
-        return predict(self._loaded, call)
+        return predict(self._loaded, whole(call))
 
     def run(self, call: Call, done: Done) -> Callable[[], None] | None:
         self._busy += 1

@@ -1,6 +1,7 @@
 """One request from its head to its answer, on the event loop: route, decode, hand over, encode.
 
-What the model answers at once is answered without a task; what waits gets one, which its client's going away cancels.
+What the model answers at once waits for nothing but the end of the loop's turn, where all that came in it is answered
+together; what else has to wait gets a task, which its client's going away cancels.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from msgspec import Struct
 from shipway.runtime.errors import BadInput
 from shipway.runtime.server.admin_key import check_key
 from shipway.runtime.server.calls import Answer, Call
+from shipway.runtime.server.engine.brief import Gathered
 from shipway.runtime.server.http import admin, body, deadlines, events, pages
 from shipway.runtime.server.http.connection import Connection
 from shipway.runtime.server.http.forms import FORMS, Form, header_length, json_only
@@ -54,6 +56,7 @@ class App:
         self._repository = repository
         self._state = state
         self._observer = observer
+        self._gathered: dict[ServedModel, list[tuple[Asked, Call, Connection]]] = {}
 
     def take(self, request: Request, exchange: Connection) -> None:
         """Answer now, or in a task of the exchange."""
@@ -99,14 +102,41 @@ class App:
                 return
             asked.seen.of(served.metrics)
             call = self._call(asked, body.unpacked(request.body, coding, self._limit), served)
-            answer = None if self._streams(asked, served) else served.at_once(call)
-            if answer is None:
-                exchange.run(self._wait(asked, call, served, exchange))
-                return
-            reply = self._answered(asked, call, answer, served)
         except Exception as error:
-            reply = self._refused(asked, error)
-        exchange.reply(reply)
+            exchange.reply(self._refused(asked, error))
+            return
+        if served.is_brief(call) and not self._streams(asked, served):
+            if not self._gathered:
+                exchange.later(self._answer_gathered)
+            self._gathered.setdefault(served, []).append((asked, call, exchange))
+        else:
+            exchange.run(self._wait(asked, call, served, exchange))
+
+    def _answer_gathered(self) -> None:
+        """Those that the models answer at once, all of a turn together."""
+        gathered, self._gathered = self._gathered, {}
+        for served, several in gathered.items():
+            here = [one for one in several if one[2].answering]
+            for asked, _, _ in [one for one in several if not one[2].answering]:
+                self._end(asked, _GONE, 0)
+            try:
+                results = served.at_once([Gathered(call, asked.seen.decoded_at) for asked, call, _ in here])
+            except Exception as error:
+                results = [error] * len(here)
+            if results is None:
+                for asked, call, exchange in here:
+                    exchange.run(self._wait(asked, call, served, exchange))
+                continue
+            for (asked, call, exchange), result in zip(here, results, strict=True):
+                exchange.reply(self._reply(asked, call, result, served))
+
+    def _reply(self, asked: Asked, call: Call, result: Answer | Exception, served: ServedModel) -> Reply:
+        try:
+            if isinstance(result, Answer):
+                return self._answered(asked, call, result, served)
+        except Exception as error:
+            result = error
+        return self._refused(asked, result)
 
     async def _infer_later(self, asked: Asked, exchange: Connection) -> None:
         """The same for what has to wait before its call is known: a model that must be loaded, a large packed body."""

@@ -11,7 +11,7 @@ import asyncio
 import sys
 import traceback
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
@@ -19,8 +19,10 @@ from urllib.parse import unquote_to_bytes
 import httptools
 from msgspec import Struct
 
+from shipway.runtime.server.http.heads import Heads
 from shipway.runtime.server.http.messages import Headers, Incoming, Request, head
-from shipway.runtime.server.http.replies import HttpError, Reply, gone, too_large
+from shipway.runtime.server.http.replies import JSON, HttpError, Reply, gone, too_large
+from shipway.runtime.server.http.turn import Turn
 from shipway.runtime.server.refusals import Refused
 
 HEAD_TAKES = 30.0  # seconds for a head; also how long a connection may idle. The gateway ends its idle ones after 4 s.
@@ -28,7 +30,7 @@ BODY_TAKES = 60.0  # seconds for all of a body
 LAST_BYTES = 2.0  # seconds that a client who was refused may go on sending, and a body may take when the server ends
 STALLED = 60.0  # seconds in which a client that is answered takes no byte, after which it counts as gone
 LONGEST_HEAD = 64 * 1024  # bytes of a target and of all headers
-_JOINED = 16 * 1024  # bytes of a body that are copied behind its head, for one write
+_JOINED = 16 * 1024  # bytes of a body that are copied behind its head, for one write; of more, no answer waits
 _NEVER = float("inf")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -37,7 +39,8 @@ class Application(Protocol):
     """Who answers. Both are called on the event loop and raise nothing."""
 
     def take(self, request: Request, exchange: Connection) -> None:
-        """Answer, now by ``exchange.reply`` or later in ``exchange.run``."""
+        """Answer: now by ``exchange.reply``, at the end of the loop's turn in ``exchange.later``, or some time in
+        ``exchange.run``."""
 
     def refuse(self, request: Request, error: HttpError | Refused) -> Reply:
         """The answer to what did not come whole."""
@@ -50,8 +53,15 @@ class Shared(Struct):
     most: int
     room: int
     living: set[Connection]
+    turn: Turn
+    heads: Heads
     date: bytes = b""
+    usual: bytes = b""  # head of most answers, as of that date
     leaving: bool = False  # no further requests: every answer is its connection's last
+
+    def tell_time(self, date: bytes) -> None:
+        """What every answer says until the next second."""
+        self.date, self.usual = date, head(200, JSON, date)
 
 
 class Connection:
@@ -69,7 +79,9 @@ class Connection:
         self._unread = 0  # bytes of the answer that waited when it was last looked
         self._stalls = _NEVER  # when they have waited for too long
         self._in_head = False
+        self._between = True  # requests: nothing of the next one has come
         self._partial: Request | None = None  # whose head came
+        self._whole: Request | None = None  # the parser's last
         self._declined: Request | None = None  # that asks for another protocol
         self._clear()
         self.until = monotonic() + HEAD_TAKES
@@ -116,9 +128,23 @@ class Connection:
     def data_received(self, data: bytes) -> None:
         if self._broken:
             return
-        within = self._in_head
+        if self._between:
+            request = self._shared.heads.find(data, monotonic())
+            if request is not None:
+                self._take(request)
+                return
+        self._parse(data)
+
+    # What the parser calls, and what calls it
+
+    def _parse(self, data: bytes) -> None:
+        begins, within = self._between, self._in_head
         try:
             self._parser.feed_data(data)
+            if self._whole is not None:
+                if begins:
+                    self._shared.heads.learn(data, self._whole)
+                self._whole = None
             if within and self._in_head:  # a line that has no end, which the parser collects
                 self._size += len(data)
                 if self._size > LONGEST_HEAD:
@@ -130,10 +156,9 @@ class Connection:
         except httptools.HttpParserError as error:
             self._refuse(_unreadable(error))
 
-    # What the parser calls
-
     def on_message_begin(self) -> None:
         self._clear()
+        self._between = False
         self._in_head = True
         if self._answering is None:
             self.until = monotonic() + HEAD_TAKES
@@ -170,7 +195,7 @@ class Connection:
         if self._answering is None:
             self.until = now + BODY_TAKES
             if self._headers.get("expect", "").lower() == "100-continue" and request.chunked:
-                self._transport.write(_CONTINUE)
+                self._now(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
         self._length += len(body)
@@ -186,11 +211,9 @@ class Connection:
         parts = self._body
         if parts:
             request.body = parts[0] if len(parts) == 1 else b"".join(parts)
-        if self._answering is None and not self._waiting:
-            self._begin(request)
-        else:
-            self._waiting.append(request)
-            self._transport.pause_reading()
+        self._between = request.keep_alive
+        self._whole = request
+        self._take(request)
 
     # What the application calls
 
@@ -207,6 +230,10 @@ class Connection:
         self._write(reply, headers, without_body=request.method == "HEAD")
         self._end(last)
 
+    def later(self, job: Callable[[], None]) -> None:
+        """Call it when everything that has come to the server by now was read. It raises nothing."""
+        self._shared.turn.later(job)
+
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Do it as a task that is cancelled when the client goes away. It ends with an answer, or is cancelled."""
         self._task = asyncio.get_running_loop().create_task(work)
@@ -218,7 +245,7 @@ class Connection:
             raise gone()
         self._begun = True
         how = ("transfer-encoding", "chunked") if request.chunked else ("connection", "close")
-        self._transport.write(head(status, (*headers, how), self._shared.date) + b"\r\n")
+        self._now(head(status, (*headers, how), self._shared.date) + b"\r\n")
 
     async def send(self, data: bytes) -> None:
         """A piece; returns when there is room for more. Raises Refused CANCELLED when the client went away."""
@@ -251,7 +278,7 @@ class Connection:
             if self._partial is not None and not self._broken:
                 self._refuse(HttpError(408, f"the body did not come within {BODY_TAKES:g} s"))
             else:
-                self._transport.close()
+                self._close()
 
     def leave(self) -> None:
         """The server ends: close when the request under way is answered; a body may come for a moment more."""
@@ -259,7 +286,7 @@ class Connection:
             self.until = min(self.until, monotonic() + LAST_BYTES)
         elif self._answering is None and not self._waiting:
             self._broken = True
-            self._transport.close()
+            self._close()
 
     def abort(self) -> None:
         """Now, whatever is under way."""
@@ -297,7 +324,17 @@ class Connection:
         if self._size > LONGEST_HEAD:
             raise _long_head()
 
+    def _take(self, request: Request) -> None:
+        """It is whole."""
+        if self._answering is None and not self._waiting:
+            self._begin(request)
+        else:
+            self._waiting.append(request)
+            self._transport.pause_reading()
+
     def _begin(self, request: Request) -> None:
+        if len(request.body) > _JOINED:
+            self._shared.turn.end()  # nobody waits until this is read
         self._answering = request
         self.until = _NEVER
         self._shared.app.take(request, self)
@@ -312,7 +349,7 @@ class Connection:
         if last:
             self._broken = True
             self._waiting.clear()
-            self._transport.close()
+            self._close()
             return
         self.until = monotonic() + HEAD_TAKES
         if self._waiting and self._room is None:
@@ -338,18 +375,32 @@ class Connection:
         self._write(reply, (*reply.headers, ("connection", "close")))
         # Read on and forget it: to close now would reset the connection of a client that still sends, and take the
         # answer out of its hands.
+        self._shared.turn.flush()
         self._transport.write_eof()
         self.until = monotonic() + LAST_BYTES
 
     def _write(self, reply: Reply, headers: Headers, *, without_body: bool = False) -> None:
         body = reply.body
-        start = b"%bcontent-length: %d\r\n\r\n" % (head(reply.status, headers, self._shared.date), len(body))
+        usual = headers is JSON and reply.status == 200
+        start = self._shared.usual if usual else head(reply.status, headers, self._shared.date)
+        start = b"%bcontent-length: %d\r\n\r\n" % (start, len(body))
         if without_body:
-            self._transport.write(start)
+            self._shared.turn.send(self._transport, start)
         elif len(body) < _JOINED:
-            self._transport.write(start + body)
+            self._shared.turn.send(self._transport, start + body)
         else:
+            self._shared.turn.flush()
             self._transport.writelines((start, body))
+
+    def _now(self, data: bytes) -> None:
+        """Send it behind what waits to be sent."""
+        self._shared.turn.flush()
+        self._transport.write(data)
+
+    def _close(self) -> None:
+        """When all was sent."""
+        self._shared.turn.flush()
+        self._transport.close()
 
 
 def _path(target: bytes) -> str:

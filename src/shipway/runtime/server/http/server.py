@@ -10,6 +10,8 @@ from typing import Any
 from wsgiref.handlers import format_date_time
 
 from shipway.runtime.server.http.connection import Application, Connection, Shared
+from shipway.runtime.server.http.heads import Heads
+from shipway.runtime.server.http.turn import Turn
 
 _CONNECTIONS = 4096  # that are served at a time; idle ones count, so this is not for load
 _LOOK = 1.0  # seconds between two looks at all of them
@@ -21,7 +23,7 @@ class HttpServer:
 
     def __init__(self, app: Application, host: str, port: int, most: int) -> None:
         self._host, self._port = host, port
-        self._shared = Shared(app, most, _CONNECTIONS, set())
+        self._shared = Shared(app, most, _CONNECTIONS, set(), Turn(), Heads())
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -75,7 +77,7 @@ class HttpServer:
         return Connection(self._shared)
 
     def _look(self) -> None:
-        self._shared.date = format_date_time(time()).encode()
+        self._shared.tell_time(format_date_time(time()).encode())
         now = monotonic()
         for connection in list(self._shared.living):
             connection.look(now)

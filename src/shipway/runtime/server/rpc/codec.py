@@ -59,7 +59,7 @@ def decode(request: Any, door: Door, *, expires: float = math.inf) -> Call:
         outputs = request.outputs
         return Call(
             arrays,
-            door.wanted([_asked(one) for one in outputs]) if outputs else (),
+            door.wanted(tuple([_asked(one) for one in outputs])) if outputs else (),
             _scalars(request.parameters) if request.parameters else {},
             request.id or None,
             expires,
