@@ -56,6 +56,8 @@ def test_the_longest_delay_counts_from_when_an_instance_was_free() -> None:
 
 def test_silence_ends_it() -> None:
     flow = _flow(0.001)
+    assert _held(flow) == pytest.approx(SLOW.fixed / 2)
+    flow = _flow(0.01, around=20)
     until = _held(flow)
     assert until == pytest.approx(8 * flow.gap)
     assert _held(flow, now=until) == until

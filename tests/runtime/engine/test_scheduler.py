@@ -39,6 +39,15 @@ async def _outcomes(served: Scheduler, *calls: Call) -> list[tuple[float, object
     return await asyncio.gather(*(_outcome(served.infer(call)) for call in calls))
 
 
+async def _behind(served: Scheduler, first: Call, *others: Call) -> list[tuple[float, object]]:
+    """The others come when the first one runs."""
+    running = asyncio.ensure_future(_outcome(served.infer(first)))
+    await asyncio.sleep(0.0)
+    await asyncio.sleep(0.0)
+    behind = await _outcomes(served, *others)
+    return [await running, *behind]
+
+
 def test_an_idle_instance_is_not_waited_for() -> None:
     async def body() -> None:
         executor = FakeExecutor()
@@ -53,10 +62,21 @@ def test_what_comes_while_all_are_busy_goes_together() -> None:
     async def body() -> None:
         executor, told = FakeExecutor(), Told()
         served = scheduler(executor, told=told)
-        outcomes = await _outcomes(served, *(ask(value) for value in range(6)))
+        outcomes = await _behind(served, *(ask(value) for value in range(6)))
         assert outcomes == [(1.0, 0.0), *((2.0, value * 2.0) for value in range(1, 5)), (3.0, 10.0)]
         assert executor.rows == [1, 4, 1]
         assert (told.waits, told.batches) == ([0, 1, 1, 1, 1, 2], [1, 4, 1])
+
+    run(body())
+
+
+def test_what_comes_in_one_turn_of_the_loop_goes_together_and_to_all_who_are_idle() -> None:
+    async def body() -> None:
+        for instances, rows in ((1, [4, 3]), (2, [4, 3]), (3, [3, 2, 2]), (9, [1] * 7)):
+            executor = FakeExecutor(instances)
+            outcomes = await _outcomes(scheduler(executor), *(ask(value) for value in range(7)))
+            assert [what for _, what in outcomes] == [value * 2.0 for value in range(7)]
+            assert executor.rows == rows
 
     run(body())
 
@@ -71,7 +91,7 @@ def test_callers_that_ask_again_at_once_stay_together() -> None:
                 assert (await served.infer(ask(value))).outputs["x2"][0, 0] == value * 2
 
         await asyncio.gather(*map(caller, range(4)))
-        assert executor.rows == [1, 3, 4, 4, 4]
+        assert executor.rows == [4, 4, 4, 4]
 
     run(body())
 
@@ -79,7 +99,7 @@ def test_callers_that_ask_again_at_once_stay_together() -> None:
 def test_rows_count_and_not_requests() -> None:
     async def body() -> None:
         executor = FakeExecutor()
-        await _outcomes(scheduler(executor), ask(0), ask(1, 3), ask(2, 2), ask(3, 2))
+        await _behind(scheduler(executor), ask(0), ask(1, 3), ask(2, 2), ask(3, 2))
         assert executor.rows == [1, 3, 4]
 
     run(body())
@@ -89,7 +109,7 @@ def test_kinds_do_not_mix() -> None:
     async def body() -> None:
         executor = FakeExecutor()
         calls = [ask(0), ask(1), ask(2, parameters={"top": 1}), ask(3), ask(4, parameters={"top": 1})]
-        outcomes = await _outcomes(scheduler(executor), *calls)
+        outcomes = await _behind(scheduler(executor), *calls)
         assert [moment for moment, _ in outcomes] == [1, 2, 3, 2, 3]
 
     run(body())
@@ -156,7 +176,7 @@ def test_what_waits_is_answered_at_its_deadline_and_not_computed() -> None:
     async def body() -> None:
         executor, told = FakeExecutor(), Told()
         served = scheduler(executor, told=told)
-        outcomes = await _outcomes(served, ask(0), ask(1, expires=0.4), ask(2))
+        outcomes = await _behind(served, ask(0), ask(1, expires=0.4), ask(2))
         assert outcomes == [(1.0, 0.0), (0.4, Reason.EXPIRED), (2.0, 4.0)]
         assert executor.rows == [1, 1]
         assert told.drops == [Reason.EXPIRED]
@@ -207,7 +227,7 @@ def test_one_poisoned_request_spoils_nobody(error: Exception) -> None:
     async def body() -> None:
         executor = FakeExecutor(fails=lambda call: error if (call.inputs["x"] == 7).any() else None)
         served = scheduler(executor, max_rows=64)
-        outcomes = await _outcomes(served, *(ask(value) for value in range(17)))
+        outcomes = await _behind(served, *(ask(value) for value in range(17)))
         expected = BadInput if isinstance(error, BadInput) else Reason.FAILED
         assert [what for _, what in outcomes] == [expected if value == 7 else value * 2.0 for value in range(17)]
         assert executor.rows == [1, 16, 8, 8, 4, 4, 2, 2, 1, 1]
@@ -220,7 +240,7 @@ def test_what_a_dead_worker_had_is_not_tried_again() -> None:
     async def body() -> None:
         dead = Refused(Reason.UNAVAILABLE, "the worker died", retry_after=1.0)
         executor = FakeExecutor(fails=lambda call: dead if call.rows == 3 else None)
-        outcomes = await _outcomes(scheduler(executor), *(ask(value) for value in range(4)))
+        outcomes = await _behind(scheduler(executor), *(ask(value) for value in range(4)))
         assert outcomes == [(1.0, 0.0), *[(2.0, Reason.UNAVAILABLE)] * 3]
         assert executor.rows == [1, 3]
 
@@ -235,7 +255,7 @@ def test_too_few_rows_in_an_output_are_nobodys_answer() -> None:
 
     async def body() -> None:
         executor = Loses()
-        outcomes = await _outcomes(scheduler(executor), *(ask(value) for value in range(3)))
+        outcomes = await _behind(scheduler(executor), *(ask(value) for value in range(3)))
         assert [what for _, what in outcomes] == [0.0, 2.0, 4.0]
         assert executor.rows == [1, 2, 1, 1]
 
@@ -303,12 +323,12 @@ def test_rows_are_held_when_that_raises_the_throughput() -> None:
         executor = FakeExecutor()
         served = scheduler(executor, max_rows=64, max_delay=max_delay)
 
-        async def caller() -> None:
+        async def caller(away: float) -> None:
             for _ in range(10):
                 await served.infer(ask(1))
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(away)
 
-        await asyncio.gather(*(caller() for _ in range(8)))
+        await asyncio.gather(*(caller(0.01 + number / 1000) for number in range(8)))
         return _now(), executor.rows
 
     never, alternating = run(rounds(0.0))
@@ -333,10 +353,10 @@ def test_one_caller_is_never_held() -> None:
 def test_the_end_refuses_what_waits_and_what_comes() -> None:
     async def body() -> None:
         served = scheduler(FakeExecutor())
-        tasks = [asyncio.ensure_future(_outcome(served.infer(ask(value)))) for value in range(3)]
+        tasks = asyncio.ensure_future(_behind(served, *(ask(value) for value in range(3))))
         await asyncio.sleep(0.5)
         served.close()
-        assert await asyncio.gather(*tasks) == [(1.0, 0.0), *[(0.5, Reason.UNAVAILABLE)] * 2]
+        assert await tasks == [(1.0, 0.0), *[(0.5, Reason.UNAVAILABLE)] * 2]
         assert await _outcomes(served, ask(1)) == [(1.0, Reason.UNAVAILABLE)]
 
     run(body())
@@ -365,7 +385,7 @@ def test_an_error_of_ours_is_told_to_all_who_wait(capsys: pytest.CaptureFixture[
 
     async def body() -> None:
         served = scheduler(Broken())
-        outcomes = await _outcomes(served, *(ask(value) for value in range(3)))
+        outcomes = await _behind(served, *(ask(value) for value in range(3)))
         assert outcomes == [(1.0, 0.0), *[(1.0, Reason.FAILED)] * 2]
         assert await _outcomes(served, ask(5)) == [(2.0, 10.0)]
         assert served.pending == 0
@@ -382,7 +402,7 @@ def test_an_answer_that_is_none_is_told_to_all_who_wait(capsys: pytest.CaptureFi
 
     async def body() -> None:
         served = scheduler(Odd())
-        outcomes = await _outcomes(served, ask(0), ask(1), ask(2))
+        outcomes = await _behind(served, ask(0), ask(1), ask(2))
         assert outcomes == [(1.0, 0.0), *[(2.0, Reason.FAILED)] * 2]
         assert await _outcomes(served, ask(3)) == [(3.0, 6.0)]
 

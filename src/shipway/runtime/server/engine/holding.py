@@ -6,7 +6,7 @@ while the fixed part of a call is paid, rows < b / gap, with ``gap`` the seconds
 
 Callers that ask again when they are answered come in bursts, with the time of a whole batch in between: so the gap is
 the usual one (a mean of logarithms), not the average; a burst is over when all are there that were there of late, or
-when nobody came for a while. 64 such callers, never held, come in batches of 1 and 63 for ever.
+when nobody came for a while. 64 such callers, never held, come in two batches that take turns for ever.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ _STEP = 1 / 16  # weight of the newest gap
 _BIAS = 0.5772  # of a mean of logarithms, where arrivals are independent: Euler's constant
 _SHORTEST = 1e-6  # seconds between two arrivals that one turn of the loop brings
 _SILENCE = 8  # gaps without an arrival after which a burst is over
+_OF_A_CALL = 1 / 2  # of the fixed part of a call: no burst is over before so long a silence. What it costs when nobody
+# comes is small against the call that is saved when somebody does: 4,600 rows a second without it, 6,100 with it (64
+# callers, a call of 5 ms).
 _FADING = 1 / 8  # per batch: how fast it is forgotten how many there were
 
 
@@ -117,6 +120,7 @@ def hold_until(held: Held, flow: Flow, line: Line | None, *, max_rows: int, max_
     worth = line.fixed * (possible - held.rows) / max(held.rows, 1)
     moved = max(held.since, flow.free)
     latest_start = held.expires - line.seconds(max_rows, max_rows)
-    silent = max(flow.silent, now + TICK) if flow.silent > now else now
+    silence = max(flow.silent, max(flow.last, flow.free) + line.fixed * _OF_A_CALL)
+    silent = max(silence, now + TICK) if silence > now else now
     until = min(moved + max_delay, silent, max(flow.last, flow.free) + worth, latest_start)
     return until if until >= now + TICK else now

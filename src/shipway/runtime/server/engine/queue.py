@@ -100,9 +100,10 @@ class Queue:
         part.queued = False
         self._count(lane, -1, -part.rows, -part.size)
 
-    def take(self, lane: Lane) -> list[Part]:
-        """The lane's next batch, which leaves the queue."""
-        batch = lane.batch(self._max_rows)
+    def take(self, lane: Lane, instances: int = 1) -> list[Part]:
+        """The lane's next batch, which leaves the queue: of all that waits, or a part of it where several instances
+        have nothing to do."""
+        batch = lane.batch(min(self._max_rows, -(-self.rows // instances)))
         lane.line = self._line_of(lane.key)
         self._unlist(lane)
         del lane.entries[: len(batch)]

@@ -1,8 +1,8 @@
 """From requests to calls of the model. Joins what is decided elsewhere (``queue``, ``batch``, ``cost``, ``holding``,
 ``admission``) with an executor. Lives on the event loop.
 
-- Nothing waits while an instance is idle and ``batching.max_delay`` is 0. What comes while all are busy forms the next
-  batch.
+- Nothing waits while an instance is idle and ``batching.max_delay`` is 0, but for the end of the loop's turn: what came
+  in it goes together. What comes while all are busy forms the next batch.
 - A place is free when the work has ended, never when somebody stopped waiting for it.
 - Every request is answered: by the model, at its deadline, or with what went wrong, also when that was the scheduler.
 """
@@ -197,14 +197,7 @@ class Scheduler:
         request = Request(call, self._loop.create_future())
         key = key_of(call)
         rows = call.rows
-        if (
-            (rows <= self._max_rows or not self._batching)
-            and not self._queue.calls
-            and not self._soon
-            and self._flows is None
-            and not self._again
-            and self._executor.idle > 0
-        ):
+        if not self._batching and not self._queue.calls and self._executor.idle > 0:
             part = Part(call, key, rows, False, now, now, 0, owner=request)
             request.parts = [part]
             self._arm(request)
@@ -212,7 +205,8 @@ class Scheduler:
         else:
             self._enqueue(request, key, rows, now)
             if not self._soon and self._executor.idle > 0:
-                self._dispatch()
+                self._soon = True
+                self._loop.call_soon(self._dispatch)  # what comes in the same turn of the loop goes with it
         return request
 
     def _enqueue(self, request: Request, key: Key, rows: int, now: float) -> None:
@@ -305,11 +299,6 @@ class Scheduler:
 
     # What runs next
 
-    def _wake_soon(self) -> None:
-        if not self._soon:
-            self._soon = True
-            self._loop.call_soon(self._dispatch)
-
     def _dispatch(self) -> None:
         """Begin what can begin. An error in it is ours; it is told to all who wait rather than to nobody."""
         self._soon = False
@@ -326,12 +315,12 @@ class Scheduler:
     def _next(self, now: float) -> list[Part] | None:
         """The most urgent batch that is not better held; None when all are, with a timer for the first."""
         if self._flows is None:
-            return self._queue.take(next(self._queue.lanes()))
+            return self._queue.take(next(self._queue.lanes()), self._executor.idle)
         wake = math.inf
         for lane in self._queue.lanes():
             until = self._hold(self._flows, lane, now)
             if until <= now:
-                return self._queue.take(lane)
+                return self._queue.take(lane, self._executor.idle)
             wake = min(wake, until)
         if self._timer is not None:
             self._timer.cancel()
@@ -396,6 +385,7 @@ class Scheduler:
         self._ended(batch, self._clock())
         try:
             if isinstance(result, Answer):
+                self._dispatch()  # first: whoever gets an answer waits for it a little longer, the model for nobody
                 self._observer.computed(batch.rows, result.seconds)
                 self._deliver(batch.parts, result)
             else:
@@ -404,15 +394,7 @@ class Scheduler:
             self._failed(batch.parts, refused)
         except Exception as error:
             self._fail_all(batch.parts, _internal(error))
-        self._go_on(len(batch.parts), batch.rows)
-
-    def _go_on(self, parts: int, rows: int) -> None:
-        """Begin the next batch: at once, or, when fewer rows wait than were just answered, after those who got them had
-        the chance to ask again. Else 64 callers who ask again at once come in batches of 1 and 63 for ever."""
-        if parts > 1 and self._queue.rows < rows and not self._again:
-            self._wake_soon()
-        elif not self._soon:
-            self._dispatch()
+        self._dispatch()
 
     def _deliver(self, parts: list[Part], answer: Answer) -> None:
         """Raises Refused FAILED, before anybody has got anything, when the answer does not fit."""
