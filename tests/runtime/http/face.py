@@ -220,8 +220,8 @@ class Face:
         return self.metrics.of("sums", "3").in_flight
 
 
-async def face(*, streams: bool = False, settings: Settings | None = None, executor: Played | None = None) -> Face:
-    """Loaded and ready."""
+async def face(*, streams: bool = False, settings: Settings | None = None, executor: Any = None) -> Face:
+    """Loaded and ready. ``executor``: another one than is played."""
     settings = settings or Settings(model="sums", version="3")
     executor, state, metrics = executor or Played(streams=streams), State(), Metrics()
 
