@@ -13,8 +13,9 @@ import pytest
 from shipway.runtime.errors import BadInput
 from shipway.runtime.server.calls import Answer, Call
 from shipway.runtime.server.engine.batch import whole
-from shipway.runtime.server.engine.brief import Gathered
+from shipway.runtime.server.engine.brief import Brief, Gathered
 from shipway.runtime.server.engine.executor import Description
+from shipway.runtime.server.engine.observer import Silent
 from shipway.runtime.server.engine.scheduler import Scheduler
 from shipway.runtime.server.engine.threads import ThreadExecutor
 from shipway.runtime.server.loading.model import Model
@@ -53,7 +54,7 @@ def test_a_large_one_and_one_beside_another_are_handed_over() -> None:
 def test_without_rows_nothing_is_brief() -> None:
     async def body() -> None:
         executor = FakeExecutor()
-        await scheduler(executor).infer(ask(1.0, rows=0))
+        await scheduler(executor, description=BRIEF).infer(ask(1.0, rows=0))
         assert (executor.at_once_rows, executor.rows) == ([], [0])
 
     run(body())
@@ -187,6 +188,65 @@ def test_a_model_that_turns_slow_is_handed_over_again() -> None:
         await executor.stop()
 
     asyncio.run(body())
+
+
+def test_one_that_is_slow_to_refuse_is_handed_over_too() -> None:
+    class Slow(FakeExecutor):
+        now = 0.0
+
+        def at_once(self, call: Call) -> Answer:
+            self.now += 0.1
+            raise BadInput("no")
+
+    executor = Slow()
+    brief = Brief(executor, 2, 4, Silent(), lambda: executor.now)
+    outcome = brief.answers([Gathered(ask(1.0), 0.0)])
+    assert isinstance(outcome[0], BadInput)
+    assert (brief.rows, brief.offered) == (0, 0.1)
+
+
+def test_an_error_that_nobody_meant_is_told_to_whom_it_concerns(capsys: pytest.CaptureFixture[str]) -> None:
+    async def body() -> None:
+        odd = ZeroDivisionError("ours")
+        executor = FakeExecutor(fails=lambda call: odd if (whole(call).inputs["x"] == 13).any() else None)
+        brief = scheduler(executor, description=BRIEF)
+        results = brief.at_once([Gathered(ask(value), 0.0) for value in (1.0, 13.0, 2.0)])
+        assert _outcomes(results) == [[[2.0, 2.0]], Refused, [[4.0, 4.0]]]
+
+    run(body())
+    assert "ZeroDivisionError: ours" in capsys.readouterr().err
+
+
+def test_text_wanted_outputs_and_parameters_go_only_with_their_like() -> None:
+    class Named(FakeExecutor):
+        def at_once(self, call: Call) -> Answer:
+            self.at_once_rows.append(call.rows)
+            call = whole(call)
+            outputs = {"y": call.inputs["x"] * int(call.parameters.get("times", 1)), "z": call.inputs["x"]}
+            return Answer({name: outputs[name] for name in call.wanted or outputs}, call.rows)
+
+    async def body() -> None:
+        executor = Named()
+        texts = [np.array([text], object) for text in ("a", "b", b"\xff", "d")]
+        big = np.array([7], ">i4")
+        calls = [
+            Call({"x": texts[0]}),
+            Call({"x": texts[1]}),
+            Call({"x": texts[2]}, ("z",)),
+            Call({"x": texts[3]}, ("z",), {"times": 2}),
+            Call({"x": big}),
+            Call({"x": big.astype("<i4")}),
+            Call({"x": big.astype("<i4")}, (), {"times": 1}),
+            Call({"x": big.astype("<i4")}, (), {"times": True}),
+        ]
+        results = scheduler(executor, description=BRIEF).at_once([Gathered(call, 0.0) for call in calls])
+        assert results is not None
+        told = [{name: array.tolist() for name, array in one.outputs.items()} for one in results]  # type: ignore[union-attr]
+        assert told[:4] == [{"y": ["a"], "z": ["a"]}, {"y": ["b"], "z": ["b"]}, {"z": [b"\xff"]}, {"z": ["d"]}]
+        assert told[4:] == [{"y": [7], "z": [7]}] * 4
+        assert executor.at_once_rows == [2, 1, 1, 1, 1, 1, 1]
+
+    run(body())
 
 
 def test_code_of_the_users_never_runs_on_the_event_loop() -> None:

@@ -26,7 +26,7 @@ def _learned(per_row: float, fixed: float, seed: int, spikes: float = 0.1) -> Li
 def test_the_line_is_found_in_spite_of_spikes(per_row: float, fixed: float, seed: int) -> None:
     line = _learned(per_row, fixed, seed)
     for rows in (1, 8, 64):
-        assert line.seconds(rows, 64) == pytest.approx(per_row * rows + fixed, rel=0.35)
+        assert line.seconds(rows) == pytest.approx(per_row * rows + fixed, rel=0.35)
 
 
 def test_a_model_that_becomes_slower_is_noticed() -> None:
@@ -66,6 +66,6 @@ def test_kinds_are_learned_apart_and_bounded() -> None:
     assert len(costs._costs) == 256
 
 
-@pytest.mark.parametrize(("rows", "seconds"), [(0, 2.0), (1, 3.0), (4, 6.0), (5, 9.0)])
-def test_what_does_not_fit_takes_more_calls(rows: int, seconds: float) -> None:
-    assert Line(1.0, 2.0).seconds(rows, 4) == seconds
+@pytest.mark.parametrize(("rows", "calls", "seconds"), [(0, 1, 2.0), (1, 1, 3.0), (4, 1, 6.0), (5, 2, 9.0)])
+def test_each_call_has_its_fixed_part(rows: int, calls: int, seconds: float) -> None:
+    assert Line(1.0, 2.0).seconds(rows, calls) == seconds

@@ -16,14 +16,14 @@ def _flow(gap: float, count: int = 40, rows: int = 1, around: int = 10) -> Flow:
     """After ``count`` arrivals, the last at 0; ``around`` rows were there of late, and none is now."""
     flow = Flow()
     for number in range(count):
-        flow.arrived(rows, (number - count + 1) * gap)
+        flow.arrived(rows, 1, (number - count + 1) * gap)
         flow.left(rows)
-    flow.of_late, flow.free = around, 0.0
+    flow.rows.of_late, flow.parts.of_late, flow.free = around, around, 0.0
     return flow
 
 
 def _held(flow: Flow, rows: int = 1, now: float = 0.0, max_delay: float = 1.0, **more: float) -> float:
-    held = Held(rows, 0.0, more.get("expires", math.inf))
+    held = Held(rows, int(more.get("parts", rows)), 0.0, more.get("expires", math.inf))
     return hold_until(held, flow, SLOW, max_rows=64, max_delay=max_delay, now=now)
 
 
@@ -37,9 +37,14 @@ def test_who_comes_rarely_is_not_held(gap: float) -> None:
 
 
 def test_nothing_is_held_before_the_cost_is_known() -> None:
-    held = Held(1, 0.0, math.inf)
+    held = Held(1, 1, 0.0, math.inf)
     assert hold_until(held, _flow(0.001), None, max_rows=64, max_delay=1.0, now=0.0) == 0
     assert hold_until(held, Flow(), SLOW, max_rows=64, max_delay=1.0, now=0.0) == 0
+
+
+def test_all_are_there_when_as_many_calls_wait_as_there_ever_were_however_few_their_rows() -> None:
+    assert _held(_flow(0.001), 3, parts=3) > 0
+    assert _held(_flow(0.001), 3, parts=10) == 0
 
 
 @pytest.mark.parametrize("rows", [10, 64, 100])
@@ -73,8 +78,10 @@ def test_no_deadline_breaks_by_it() -> None:
 
 def test_kinds_are_apart_and_bounded() -> None:
     flows = Flows()
-    flow = flows.of("a")
+    flow, waits = flows.of("a"), flows.of("b")
+    waits.arrived(2, 1, 0.0)
     assert flows.of("a") is flow
     for number in range(256):
         flows.of(number)
     assert flows.of("a") is not flow
+    assert flows.of("b") is waits, "what waits must leave where it came"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,10 +60,10 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.rows == sum(part.rows for part in self.waiting)
         assert self.queue.size == sum(part.size for part in self.waiting)
         assert all(part.queued for part in self.waiting)
-        by_key = {part.key: 0 for part in self.waiting}
-        for part in self.waiting:
-            by_key[part.key] += part.rows
-        assert abs(self.queue.seconds - sum(LINE.seconds(rows, MAX_ROWS) for rows in by_key.values())) < 1e-6
+        kinds = [[part.rows for part in self.waiting if part.key == key] for key in {part.key for part in self.waiting}]
+        calls = [min(max(math.ceil(sum(rows) / MAX_ROWS), 1), len(rows)) for rows in kinds]
+        expected = sum(LINE.seconds(sum(rows), several) for rows, several in zip(kinds, calls, strict=True))
+        assert abs(self.queue.seconds - expected) < 1e-6
         assert self.queue.ahead(-1.0) == 0
         assert abs(self.queue.ahead(10.0) - self.queue.seconds) < 1e-6
         assert self.queue.ahead(3.0) <= self.queue.ahead(6.0) + 1e-9
@@ -69,6 +71,16 @@ class QueueMachine(RuleBasedStateMachine):
 
 TestQueue = QueueMachine.TestCase
 TestQueue.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_a_call_joins_the_batch_that_has_room_for_it() -> None:
+    queue = Queue(lambda key: LINE, MAX_ROWS)
+    assert queue.company("a", 1, 9.0) == 0
+    for number, due in enumerate([1.0, 2.0, 3.0]):
+        queue.add(Part(CALL, "a", 5, False, 0.0, due, number))
+    assert [queue.company("a", 1, due) for due in (0.5, 1.5, 2.5, 9.0)] == [0, 5, 2, 7]
+    assert (queue.company("a", 2, 9.0), queue.company("b", 1, 9.0)) == (0, 0)
+    assert [queue.ahead(due) for due in (0.5, 1.5, 2.5, 9.0)] == [0.0, 4.5, 9.0, 11.5]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 3)), min_size=1, max_size=40))

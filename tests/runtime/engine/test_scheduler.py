@@ -15,7 +15,7 @@ from shipway.runtime.server.engine.executor import Description, Done
 from shipway.runtime.server.engine.scheduler import Scheduler
 from shipway.runtime.server.refusals import Reason, Refused
 from shipway.runtime.signature import Signature, Tensor
-from tests.runtime.engine.world import FakeExecutor, Told, ask, run, scheduler
+from tests.runtime.engine.world import FakeExecutor, Told, VirtualLoop, ask, run, scheduler
 
 
 def _now() -> float:
@@ -77,6 +77,64 @@ def test_what_comes_in_one_turn_of_the_loop_goes_together_and_to_all_who_are_idl
             outcomes = await _outcomes(scheduler(executor), *(ask(value) for value in range(7)))
             assert [what for _, what in outcomes] == [value * 2.0 for value in range(7)]
             assert executor.rows == rows
+
+    run(body())
+
+
+@pytest.mark.parametrize("how", ["cancelled", "closed", "expired", "all gone"])
+def test_who_goes_before_the_end_of_the_turn_is_answered_once_and_not_computed(how: str) -> None:
+    async def body() -> None:
+        executor, told = FakeExecutor(), Told()
+        served = scheduler(executor, told=told)
+        expires = 0.5 if how == "expired" else math.inf
+        tasks = [asyncio.ensure_future(_outcome(served.infer(ask(value, expires=expires)))) for value in range(2)]
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+
+        def meanwhile() -> None:
+            assert served.load.rows == 2, "they wait for the end of the turn"
+            match how:
+                case "cancelled":
+                    tasks[0].cancel()
+                case "all gone":
+                    tasks[0].cancel()
+                    tasks[1].cancel()
+                case "closed":
+                    served.close()
+                case "expired":
+                    loop.leap.now = 0.75
+
+        loop.call_soon(meanwhile)
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        what = [one[1] if isinstance(one, tuple) else type(one) for one in found]
+        gone = asyncio.CancelledError
+        expected: dict[str, tuple[list[object], list[int]]] = {
+            "cancelled": ([gone, 2.0], [1]),
+            "all gone": ([gone, gone], []),
+            "closed": ([Reason.UNAVAILABLE] * 2, []),
+            "expired": ([Reason.EXPIRED] * 2, []),
+        }
+        assert (what, executor.rows) == expected[how]
+        assert (served.pending, served.load.rows) == (0, 0)
+        if how != "closed":
+            assert await _outcome(served.infer(ask(5))) == (_now(), 10.0), "the next turn is one like any other"
+
+    run(body())
+
+
+def test_what_was_released_goes_to_all_who_are_idle() -> None:
+    """A full batch is enough: its halves are not held anew because each is less than that."""
+
+    async def body() -> None:
+        executor = FakeExecutor(2, seconds=lambda rows: 0.1)
+        served = scheduler(executor, max_rows=8, max_delay=10.0)
+        for _ in range(40):
+            await asyncio.gather(*(served.infer(ask(1)) for _ in range(24)))
+            await asyncio.sleep(0.01)
+        started = _now()
+        outcomes = await _outcomes(served, *(ask(value) for value in range(8)))
+        assert executor.rows[-2:] == [4, 4]
+        assert [moment for moment, _ in outcomes] == [round(started + 0.1, 3)] * 8
 
     run(body())
 
@@ -298,6 +356,27 @@ def test_a_deadline_that_cannot_be_kept_is_refused_at_once() -> None:
     run(body())
 
 
+def test_a_call_that_goes_whole_costs_one_call_however_many_rows_it_has() -> None:
+    async def body() -> None:
+        served = scheduler(FakeExecutor(), max_rows=1, queue=3.0)
+        await served.infer(ask(0, rows=100))
+        outcomes = await _outcomes(served, *(ask(value, rows=100) for value in range(4)))
+        assert [moment for moment, _ in outcomes] == [2, 3, 4, 5]
+
+    run(body())
+
+
+def test_who_goes_with_others_is_not_thought_to_wait_for_them() -> None:
+    async def body() -> None:
+        served = scheduler(FakeExecutor(), queue=0.5)
+        await served.infer(ask(0))
+        # All go together, at once: neither the second's deadline breaks, nor does the third wait for more than `queue`.
+        calls = ask(1, expires=2.4), ask(2, expires=2.5), ask(3)
+        assert await _outcomes(served, *calls) == [(2.0, 2.0), (2.0, 4.0), (2.0, 6.0)]
+
+    run(body())
+
+
 def test_an_unknown_model_has_a_bound_too() -> None:
     async def body() -> None:
         served = scheduler(FakeExecutor(seconds=lambda rows: 100.0), max_rows=1)
@@ -346,6 +425,37 @@ def test_one_caller_is_never_held() -> None:
             await served.infer(ask(1))
             await asyncio.sleep(0.01)
         assert _now() == pytest.approx(20.2)
+
+    run(body())
+
+
+def test_one_caller_is_never_held_whatever_it_sends() -> None:
+    async def body() -> None:
+        served = scheduler(FakeExecutor(), max_rows=64, max_delay=10.0)
+        for number in range(40):
+            await served.infer(ask(1, rows=(1, 8)[number % 2]))
+        assert _now() == pytest.approx(40)
+
+    run(body())
+
+
+def test_who_left_with_a_failed_batch_or_at_a_late_deadline_is_not_waited_for() -> None:
+    async def body() -> None:
+        executor = FakeExecutor(fails=lambda call: BadInput("no") if call.rows > 1 else None)
+        served = scheduler(executor, max_rows=64, max_delay=0.5)
+        tasks = [asyncio.ensure_future(_outcome(served.infer(ask(value)))) for value in range(4)]
+        await asyncio.sleep(1.5)
+        for task in tasks[2:]:
+            task.cancel()
+        await asyncio.wait(tasks)
+        asking = asyncio.ensure_future(_outcome(served.infer(ask(1, expires=_now() + 0.5))))
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.call_soon(lambda: setattr(loop.leap, "now", loop.leap.now + 1.0))
+        assert (await asking)[1] is Reason.EXPIRED
+        assert served._flows is not None
+        (flow,) = served._flows._flows.values()
+        assert (flow.rows.around, flow.rows.running, flow.parts.around, flow.parts.running) == (0, 0, 0, 0)
 
     run(body())
 

@@ -5,6 +5,8 @@ Source: RFC 9110 section 15 (HTTP status codes), gRPC "Status codes and their us
 
 from __future__ import annotations
 
+import sys
+import traceback
 from dataclasses import dataclass
 from enum import Enum
 
@@ -49,3 +51,9 @@ class NotServing(Refused):
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.UNAVAILABLE, message, retry_after=1.0)
+
+
+def internal(error: Exception) -> Refused:
+    """A bug of ours, which is written to stderr."""
+    traceback.print_exception(error, file=sys.stderr)
+    return Refused(Reason.FAILED, f"the scheduler failed: {type(error).__name__}: {error}")

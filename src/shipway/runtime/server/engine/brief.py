@@ -15,7 +15,7 @@ from shipway.runtime.server.calls import Answer, Call
 from shipway.runtime.server.engine.batch import join, key_of, share
 from shipway.runtime.server.engine.executor import Executor
 from shipway.runtime.server.engine.observer import Observer
-from shipway.runtime.server.refusals import Reason, Refused
+from shipway.runtime.server.refusals import Refused, internal
 
 _NOT_BRIEF = 0.0005  # seconds: a model whose brief calls take so long of late is handed over from then on
 _OF_LATE = 1 / 32  # weight of the newest; one call may have been interrupted for milliseconds
@@ -43,7 +43,7 @@ class Brief:
         self._seconds = 0.0  # of a call, of late
 
     def answers(self, calls: Sequence[Gathered]) -> list[Answer | Exception]:
-        """Of each in its turn: the answer, or BadInput or Refused, which are its own and nobody else's."""
+        """Of each in its turn: the answer or an error, BadInput or Refused, which is its own and nobody else's."""
         if len(calls) == 1:
             return [self._alone(calls[0])]
         found: list[Answer | Exception] = []
@@ -57,9 +57,7 @@ class Brief:
         try:
             answer = self._call(join([one.call for one in calls]), calls)
             return [*share(answer, [one.call.rows for one in calls])]
-        except (BadInput, Refused) as error:
-            if isinstance(error, Refused) and error.reason is not Reason.FAILED:
-                raise
+        except Exception:
             return [self._alone(one) for one in calls]  # one row may have spoiled it for all
 
     def _alone(self, one: Gathered) -> Answer | Exception:
@@ -67,6 +65,8 @@ class Brief:
             return self._call(one.call, [one])
         except (BadInput, Refused) as error:
             return error
+        except Exception as error:
+            return internal(error)
 
     def _call(self, call: Call, calls: Sequence[Gathered]) -> Answer:
         """Raises BadInput, Refused."""
@@ -76,9 +76,9 @@ class Brief:
         finally:
             seconds = self._clock() - began
             self.offered += seconds
-        self._seconds += (seconds / len(calls) - self._seconds) * _OF_LATE
-        if self._seconds > _NOT_BRIEF:
-            self.rows = 0
+            self._seconds += (seconds / len(calls) - self._seconds) * _OF_LATE
+            if self._seconds > _NOT_BRIEF:
+                self.rows = 0
         for one in calls:
             self._observer.waited(began - one.since)
         self._observer.computed(answer.rows, seconds)

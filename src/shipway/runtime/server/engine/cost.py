@@ -20,9 +20,8 @@ class Line(NamedTuple):
     per_row: float
     fixed: float
 
-    def seconds(self, rows: int, max_rows: int) -> float:
-        """What ``rows`` cost in batches of at most ``max_rows``; no rows are a call too."""
-        calls = -(-rows // max_rows) or 1
+    def seconds(self, rows: int, calls: int = 1) -> float:
+        """What so many rows cost in so many calls."""
         return self.per_row * rows + self.fixed * calls
 
 

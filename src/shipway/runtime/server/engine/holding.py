@@ -30,39 +30,69 @@ _FADING = 1 / 8  # per batch: how fast it is forgotten how many there were
 
 
 class Held(NamedTuple):
-    """What waits of one kind. ``since``: when the first came; ``expires``: the earliest deadline."""
+    """What waits of one kind, in ``parts``. ``since``: when the first came; ``expires``: the earliest deadline."""
 
     rows: int
+    parts: int
     since: float
     expires: float
 
 
+class Presence:
+    """How many (rows, or parts: who comes with eight rows and then with one is no crowd) wait or run: ``around``, of
+    which ``running``; ``of_late``: how many that usually are at most."""
+
+    def __init__(self) -> None:
+        self.around = 0
+        self.running = 0
+        self.of_late = 0.0
+
+    @property
+    def missing(self) -> float:
+        """How many that do not run are there when all are."""
+        return self.of_late - self.running
+
+    def arrived(self, count: int) -> None:
+        """So many more."""
+        self.around += count
+        self.of_late = max(self.around, self.of_late)
+
+    def begun(self, count: int) -> None:
+        """So many run now, and wait no more."""
+        self.running += count
+        self.of_late += (self.around - self.of_late) * _FADING
+
+    def ended(self, count: int) -> None:
+        """So many ran."""
+        self.running -= count
+        self.around -= count
+
+
 class Flow:
-    """Arrivals of one kind. ``around``: rows that wait or run; ``of_late``: how many that usually are at most."""
+    """Arrivals of one kind."""
 
     def __init__(self) -> None:
         self._log_gap: float | None = None
         self._log_return: float | None = None
         self.last = -math.inf
         self.free = -math.inf  # since when an instance could have taken more
-        self.around = 0
-        self.running = 0
-        self.of_late = 0.0
+        self.rows = Presence()
+        self.parts = Presence()
 
     @property
     def gap(self) -> float:
         """Seconds between two rows; infinite before the second."""
         return math.inf if self._log_gap is None else math.exp(self._log_gap + _BIAS)
 
-    def arrived(self, rows: int, now: float) -> None:
+    def arrived(self, rows: int, parts: int, now: float) -> None:
         """So many came."""
         if self.last > -math.inf:
             self._log_gap = _blend(self._log_gap, (now - self.last) / max(rows, 1))
         if self.last < self.free:
             self._log_return = _blend(self._log_return, now - self.free)
         self.last = now
-        self.around += rows
-        self.of_late = max(self.around, self.of_late)
+        self.rows.arrived(rows)
+        self.parts.arrived(parts)
 
     @property
     def silent(self) -> float:
@@ -72,20 +102,21 @@ class Flow:
             return self.last + gaps
         return self.free + max(gaps, 2 * math.exp(self._log_return + _BIAS))
 
-    def begun(self, rows: int) -> None:
+    def begun(self, rows: int, parts: int) -> None:
         """So many run now, and wait no more."""
-        self.running += rows
-        self.of_late += (self.around - self.of_late) * _FADING
+        self.rows.begun(rows)
+        self.parts.begun(parts)
 
-    def ended(self, rows: int, now: float) -> None:
+    def ended(self, rows: int, parts: int, now: float) -> None:
         """So many ran."""
         self.free = now
-        self.running -= rows
-        self.around -= rows
+        self.rows.ended(rows)
+        self.parts.ended(parts)
 
-    def left(self, rows: int) -> None:
+    def left(self, rows: int, parts: int = 1) -> None:
         """So many were not run."""
-        self.around -= rows
+        self.rows.around -= rows
+        self.parts.around -= parts
 
 
 def _blend(mean: float | None, seconds: float) -> float:
@@ -95,7 +126,7 @@ def _blend(mean: float | None, seconds: float) -> float:
 
 
 class Flows:
-    """By kind of call, the newest kinds only."""
+    """By kind of call: the newest kinds, and those of which something is there."""
 
     def __init__(self) -> None:
         self._flows: dict[Hashable, Flow] = {}
@@ -105,7 +136,8 @@ class Flows:
         flow = self._flows.get(key)
         if flow is None:
             if len(self._flows) >= _KEYS:
-                del self._flows[next(iter(self._flows))]
+                gone = next((old for old, one in self._flows.items() if not one.parts.around), key)
+                self._flows.pop(gone, None)
             flow = self._flows[key] = Flow()
         return flow
 
@@ -114,12 +146,12 @@ def hold_until(held: Held, flow: Flow, line: Line | None, *, max_rows: int, max_
     """The time until which rows are better held; ``now``: not at all. No deadline breaks by it."""
     if line is None:
         return now
-    possible = min(max_rows, flow.of_late - flow.running)
-    if held.rows >= min(possible, line.fixed / flow.gap):
+    possible = min(max_rows, flow.rows.missing)
+    if held.parts >= flow.parts.missing or held.rows >= min(possible, line.fixed / flow.gap):
         return now
     worth = line.fixed * (possible - held.rows) / max(held.rows, 1)
     moved = max(held.since, flow.free)
-    latest_start = held.expires - line.seconds(max_rows, max_rows)
+    latest_start = held.expires - line.seconds(max_rows)
     silence = max(flow.silent, max(flow.last, flow.free) + line.fixed * _OF_A_CALL)
     silent = max(silence, now + TICK) if silence > now else now
     until = min(moved + max_delay, silent, max(flow.last, flow.free) + worth, latest_start)

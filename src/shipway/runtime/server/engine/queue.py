@@ -36,16 +36,22 @@ class Part(Struct, eq=False):
 
 class Lane:
     """Parts of one key, the most urgent first. ``seconds``: what they cost together, as predicted by ``line``, which is
-    looked up when the first of them comes and when a batch leaves."""
+    looked up when the first of them comes and when a batch leaves. ``released``: rows that are held no more."""
 
-    __slots__ = ("entries", "key", "line", "rows", "seconds")
+    __slots__ = ("entries", "key", "line", "released", "rows", "seconds")
 
     def __init__(self, key: Key, line: Line) -> None:
         self.key = key
         self.line = line
         self.entries: list[tuple[float, int, Part]] = []
         self.rows = 0
+        self.released = 0
         self.seconds = 0.0
+
+    def before(self, due: float) -> tuple[int, int]:
+        """How many rows are due earlier, about, in how many parts."""
+        parts = bisect_left(self.entries, (due,))
+        return self.rows * parts // len(self.entries), parts
 
     def batch(self, max_rows: int) -> list[Part]:
         """The parts that go next, together: the most urgent one, and those behind it as long as they fit."""
@@ -104,13 +110,15 @@ class Queue:
         """The lane's next batch, which leaves the queue: of all that waits, or a part of it where several instances
         have nothing to do."""
         batch = lane.batch(min(self._max_rows, -(-self.rows // instances)))
+        rows = sum([part.rows for part in batch])
+        lane.released = max(lane.released - rows, 0)
         lane.line = self._line_of(lane.key)
         self._unlist(lane)
         del lane.entries[: len(batch)]
         self._list(lane)
         for part in batch:
             part.queued = False
-        self._count(lane, -len(batch), -sum([part.rows for part in batch]), -sum([part.size for part in batch]))
+        self._count(lane, -len(batch), -rows, -sum([part.size for part in batch]))
         return batch
 
     def lanes(self) -> Iterator[Lane]:
@@ -123,8 +131,14 @@ class Queue:
         for head, _, lane in self._heads:
             if head >= due:
                 break
-            total += lane.seconds * bisect_left(lane.entries, (due,)) / len(lane.entries)
+            total += self._seconds(lane, *lane.before(due))
         return total
+
+    def company(self, key: Key, rows: int, due: float) -> int:
+        """How many rows that are due earlier wait in the batch that so many more of a kind would go with."""
+        lane = self._lanes.get(key)
+        last = lane.before(due)[0] % self._max_rows if lane else 0
+        return last if last + rows <= self._max_rows else 0
 
     def _unlist(self, lane: Lane) -> None:
         if lane.entries:
@@ -141,6 +155,10 @@ class Queue:
         self.rows += rows
         self.size += size
         lane.rows += rows
-        seconds = lane.line.seconds(lane.rows, self._max_rows) if lane.entries else 0.0
+        seconds = self._seconds(lane, lane.rows, len(lane.entries))
         self.seconds = self.seconds + seconds - lane.seconds if self._lanes else 0.0
         lane.seconds = seconds
+
+    def _seconds(self, lane: Lane, rows: int, parts: int) -> float:
+        """Of some that wait. No rows are a call too, and a part of more rows than ``max_rows`` is not more than one."""
+        return lane.line.seconds(rows, min(-(-rows // self._max_rows) or 1, parts))

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +30,7 @@ from shipway.runtime.server.engine.executor import Description, Executor, Stream
 from shipway.runtime.server.engine.holding import Flows, Held, hold_until
 from shipway.runtime.server.engine.observer import Observer, Silent
 from shipway.runtime.server.engine.queue import Lane, Part, Queue
-from shipway.runtime.server.refusals import NotServing, Reason, Refused
+from shipway.runtime.server.refusals import NotServing, Reason, Refused, internal
 from shipway.runtime.server.settings import Server
 
 _DEFAULT = Server()
@@ -216,7 +214,7 @@ class Scheduler:
         due = min(call.expires, now + self._limit)
         size = sum([array.nbytes for array in call.inputs.values()])
         if self._executor.idle <= self._queue.calls:
-            self._admit(call, key, rows, due, size, now)
+            self._admit(call, key, alone, due, size, now)
         pieces = [call] if alone or rows <= self._max_rows else cut(call, rows, self._max_rows)
         request.missing = len(pieces)
         request.answers = [None] * len(pieces)  # type: ignore[list-item]
@@ -228,20 +226,23 @@ class Scheduler:
             request.parts.append(part)
             self._queue.add(part)
         if self._flows is not None:
-            self._flows.of(key).arrived(rows, now)
+            self._flows.of(key).arrived(rows, len(pieces), now)
         self._arm(request)
 
-    def _admit(self, call: Call, key: Key, rows: int, due: float, size: int, now: float) -> None:
-        ahead, cost = self._queue.seconds, 0.0
-        if call.expires != math.inf:
-            ahead, cost = self._queue.ahead(due), self._price(key, rows)
+    def _admit(self, call: Call, key: Key, alone: bool, due: float, size: int, now: float) -> None:
+        urgent = call.expires != math.inf
+        ahead = self._queue.ahead(due) if urgent else self._queue.seconds
+        company = 0 if alone else self._queue.company(key, call.rows, due if urgent else math.inf)
+        if company:
+            ahead = max(ahead - self._price(key, company), 0.0)  # it does not wait for those with which it goes
+        cost = self._price(key, company + call.rows) if urgent else 0.0
         remaining = max(self._ends - self._running * now, 0.0)
         wait = (remaining + ahead) / self._capacity if self._costs.learned else None
         waiting, limit = self._queue, self._limit
         left = call.expires - now
         refused = refusal(waiting.calls, waiting.size, wait, more=size + PER_CALL, cost=cost, left=left, queue=limit)
         if refused is not None:
-            cost = self._price(key, rows)
+            cost = self._price(key, call.rows)
             self._offered += cost
             self._observer.dropped(Reason.OVERLOADED, cost)
             raise refused
@@ -308,9 +309,9 @@ class Scheduler:
                 parts = self._again.popleft() if self._again else self._next(now)
                 if parts is None:
                     break
-                self._begin([part for part in parts if not part.owner.future.done()], now)
+                self._begin(parts, now)
         except Exception as error:
-            self._refuse_all(_internal(error))
+            self._refuse_all(internal(error))
 
     def _next(self, now: float) -> list[Part] | None:
         """The most urgent batch that is not better held; None when all are, with a timer for the first."""
@@ -320,7 +321,9 @@ class Scheduler:
         for lane in self._queue.lanes():
             until = self._hold(self._flows, lane, now)
             if until <= now:
-                return self._queue.take(lane, self._executor.idle)
+                idle = self._executor.idle
+                lane.released = min(lane.rows, idle * self._max_rows)  # all that the others can take as well
+                return self._queue.take(lane, idle)
             wake = min(wake, until)
         if self._timer is not None:
             self._timer.cancel()
@@ -328,29 +331,25 @@ class Scheduler:
         return None
 
     def _hold(self, flows: Flows, lane: Lane, now: float) -> float:
-        if lane.rows >= self._max_rows or lane.entries[0][2].alone:
+        if lane.released or lane.rows >= self._max_rows or lane.entries[0][2].alone:
             return now
         since = min(part.since for _, _, part in lane.entries)
-        held = Held(lane.rows, since, min(part.call.expires for _, _, part in lane.entries))
+        held = Held(lane.rows, len(lane.entries), since, min(part.call.expires for _, _, part in lane.entries))
         line, flow = self._costs.line(lane.key), flows.of(lane.key)
         return hold_until(held, flow, line, max_rows=self._max_rows, max_delay=self._max_delay, now=now)
 
     def _begin(self, parts: list[Part], now: float) -> None:
-        """Hand a batch to the executor. What has expired, and whose timer is late, is not begun."""
-        late = [part for part in parts if part.call.expires <= now]
-        for part in late:
-            self._expire(part.owner)
-        if late:
-            parts = [part for part in parts if part not in late]
+        """Hand a batch to the executor. What nobody waits for is not begun, nor what has expired with a late timer."""
+        parts = [part for part in parts if self._waits(part, now)]
         if not parts:
             return
         rows = sum([part.rows for part in parts])
-        batch = Batch(parts, rows, now, now + self._price(parts[0].key, rows))
+        batch = Batch(parts, rows, now, now + self._line(parts[0].key).seconds(rows))
         self._running += 1
         self._parts += len(parts)
         self._ends += batch.ends
         if self._flows is not None:
-            self._flows.of(parts[0].key).begun(rows)
+            self._flows.of(parts[0].key).begun(rows, len(parts))
         for part in parts:
             self._observer.waited(now - part.since)
         request: Request = parts[0].owner
@@ -366,7 +365,17 @@ class Scheduler:
                     part.owner.batch = batch if len(part.owner.parts) == 1 else None
         except Exception as error:
             self._ended(batch, now)
-            self._fail_all(parts, _internal(error))
+            self._fail_all(parts, internal(error))
+
+    def _waits(self, part: Part, now: float) -> bool:
+        """Whether somebody still does for it, which has left the queue."""
+        if part.call.expires <= now:
+            self._expire(part.owner)
+        if not part.owner.future.done():
+            return True
+        if self._flows is not None:
+            self._flows.of(part.key).left(part.rows)
+        return False
 
     # What comes back
 
@@ -377,7 +386,7 @@ class Scheduler:
         seconds = now - batch.started
         self._offered += seconds
         if self._flows is not None:
-            self._flows.of(batch.parts[0].key).ended(batch.rows, now)
+            self._flows.of(batch.parts[0].key).ended(batch.rows, len(batch.parts), now)
         if seconds:
             self._costs.observe(batch.parts[0].key, batch.rows, seconds)
 
@@ -393,7 +402,7 @@ class Scheduler:
         except Refused as refused:
             self._failed(batch.parts, refused)
         except Exception as error:
-            self._fail_all(batch.parts, _internal(error))
+            self._fail_all(batch.parts, internal(error))
         self._dispatch()
 
     def _deliver(self, parts: list[Part], answer: Answer) -> None:
@@ -424,7 +433,7 @@ class Scheduler:
             middle = len(parts) // 2
             self._again.extend((parts[:middle], parts[middle:]))
             if self._flows is not None:
-                self._flows.of(parts[0].key).left(-sum([part.rows for part in parts]))  # they are back
+                self._flows.of(parts[0].key).left(-sum([part.rows for part in parts]), -len(parts))  # they are back
         else:
             self._fail_all(parts, error)
 
@@ -455,13 +464,8 @@ class Scheduler:
         return max(self._running + self._executor.idle, 1)
 
     def _price(self, key: Key, rows: int) -> float:
-        return self._line(key).seconds(rows, self._max_rows)
+        """Of one request or part: what is larger than a batch is cut, where there are batches at all."""
+        return self._line(key).seconds(rows, -(-rows // self._max_rows) or 1 if self._batching else 1)
 
     def _line(self, key: Key) -> Line:
         return self._costs.line(key) or UNKNOWN
-
-
-def _internal(error: Exception) -> Refused:
-    """A bug of ours."""
-    traceback.print_exception(error, file=sys.stderr)
-    return Refused(Reason.FAILED, f"the scheduler failed: {type(error).__name__}: {error}")
