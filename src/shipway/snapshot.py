@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import io
 import os
 import re
 import tarfile
@@ -297,11 +296,6 @@ def write_tar(files: Iterable[SnapshotFile], out: BinaryIO) -> str:
     return "sha256:" + sink.hasher.hexdigest()
 
 
-def digest_of(root: Path, patterns: Sequence[str]) -> str:
-    """The digest that :func:`write_tar` would give, with nothing kept."""
-    return write_tar(collect(root, patterns), _Nowhere())
-
-
 def _add(tar: tarfile.TarFile, file: SnapshotFile) -> None:
     try:
         content = file.path.open("rb")
@@ -336,8 +330,3 @@ class _HashingWriter:
 
     def tell(self) -> int:
         return self._size
-
-
-class _Nowhere(io.BytesIO):
-    def write(self, data: object, /) -> int:
-        return 0

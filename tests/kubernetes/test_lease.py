@@ -96,12 +96,10 @@ def test_of_claims_at_one_moment_one_wins(control_plane: ControlPlane) -> None:
     _as(control_plane, do)
 
 
-def test_released_by_its_owner_alone(control_plane: ControlPlane) -> None:
+def test_whoever_deletes_the_lease_frees_the_namespace(control_plane: ControlPlane) -> None:
     async def do(api: Api, of: Of) -> None:
         await of(MINE).claim()
-        await of(THEIRS).release()
-        await of(MINE).verify()
-        await of(MINE).release()
+        await api.delete(LEASES, LEASE, namespace=of(MINE)._namespace)
         with pytest.raises(Conflict, match="has no owner any more"):
             await of(MINE).verify()
         assert (await of(THEIRS).claim()).replaced is None

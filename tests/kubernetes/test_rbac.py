@@ -115,7 +115,6 @@ async def _everything(api: Api, namespace: str) -> Told:
     await applier.prune("kept", [key_of(one) for one in manifests])
     for workload in sorted({one["metadata"]["labels"]["shipway.dev/workload"] for one in manifests if _labelled(one)}):
         await applier.delete(workload)
-    await owner.release()
     return features.pod_security, features.image_volumes_because, problems
 
 

@@ -91,11 +91,6 @@ class ObjectStores:
             return Objects(_store(scheme, bucket, config, values), remote.uri, key, hidden)
 
 
-def is_uri(text: str) -> bool:
-    """Whether it is meant as a URI and not as a path."""
-    return "://" in text
-
-
 def parse(uri: str) -> tuple[str, str, str]:
     """Scheme, bucket, and the key or prefix without its first slash. Raises UserError."""
     parts = urlsplit(uri)

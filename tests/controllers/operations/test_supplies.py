@@ -100,15 +100,6 @@ def test_the_next_hub_asks_once_and_sends_what_was_lost(home: Home, files: Path,
     assert len(registry.requests()) > asked + 3
 
 
-def test_what_a_node_did_not_find_is_asked_for_again(home: Home, files: Path, registry: FakeRegistry) -> None:
-    version = home.versions.pack("digits", files, Lineage(origin="job"))
-    sent = home.send(version.digest, f"{registry.host}/team/digits")
-    asked = len(registry.requests())
-    home.supplies.doubt(sent)
-    home.send(version.digest, f"{registry.host}/team/digits")
-    assert len(registry.requests()) == asked + 1
-
-
 def test_a_registry_that_is_away_stops_nothing_that_was_sent(home: Home, files: Path, registry: FakeRegistry) -> None:
     version = home.versions.pack("digits", files, Lineage(origin="job"))
     sent = home.send(version.digest, f"{registry.host}/team/digits")

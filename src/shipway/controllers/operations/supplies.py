@@ -56,10 +56,6 @@ class HomeSupplies:
                     raise
         return f"{reference.registry} answers from here"
 
-    def doubt(self, reference: str) -> None:
-        """Ask the registry again at the next :meth:`send`: a node has not found it there."""
-        self._sent = {key: one for key, one in self._sent.items() if one != reference}
-
     async def fetch(self, reference: str) -> Path:
         """See :class:`shipway.ports.Supplies`. Raises Refused for what is no output, NotFound when it is not there."""
         wanted = Reference.parse(reference)

@@ -101,12 +101,6 @@ class Ownership:
         if held.hub != self.holder:
             raise self._refused(held)
 
-    async def release(self) -> None:
-        """Give it up, when it is ours: the next hub need not take over."""
-        lease = await self._read()
-        if lease is not None and _holder(lease).hub == self.holder:
-            await self._api.delete(LEASES, LEASE, namespace=self._namespace, uid=lease["metadata"]["uid"])
-
     async def _read(self) -> Manifest | None:
         return await self._api.get(LEASES, LEASE, self._namespace)
 

@@ -104,7 +104,7 @@ GRANTS = (
     Grant("reasons", (EVENTS,), ("list", "watch")),
     Grant("whether the quota has room", (RESOURCE_QUOTAS,), ("list",)),
     Grant("which hub owns the namespace", (LEASES,), ("create",)),
-    Grant("which hub owns the namespace", (LEASES,), ("delete", "get", "patch"), names=(LEASE,)),
+    Grant("which hub owns the namespace", (LEASES,), ("get", "patch"), names=(LEASE,)),
 )
 CLUSTER_GRANTS = (
     Grant("GPUs and runtimes of the nodes", (NODES,), ("list",)),
