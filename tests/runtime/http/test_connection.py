@@ -319,3 +319,121 @@ def test_a_server_that_is_full_says_so() -> None:
         assert first.sent.startswith(b"HTTP/1.1 200 ")
 
     run(steps)
+
+
+UPGRADE = {"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": "AAM"}
+
+
+def test_answers_that_were_put_off_and_find_no_room_hold_back_the_next() -> None:
+    async def steps(sums: Face) -> None:
+        client = sums.connect()
+        client.held = True
+        elsewhere = raw("GET", "/elsewhere", b"", {})
+        client.connection.data_received(LIVE + elsewhere + elsewhere)
+        await _said(client)
+        assert (client.sent.count(b"HTTP/1.1 "), client.reads) == (1, False)
+        client.held = False
+        client.connection.resume_writing()
+        await _said(client)
+        assert [one.status for one in answers(client, "GET", "GET", "GET")] == [200, 404, 404]
+        assert client.reads
+
+    run(steps)
+
+
+def test_no_request_to_go_on_overtakes_an_answer() -> None:
+    async def steps(sums: Face) -> None:
+        client = sums.connect()
+        client.held = True
+        elsewhere = raw("GET", "/elsewhere", b"", {})
+        asks = raw("POST", "/predict", ROWS, {"expect": "100-continue"})
+        client.connection.data_received(elsewhere * 17 + asks[: -len(ROWS)])  # sixteen answers go at once
+        await _said(client)
+        assert b"100 Continue" not in client.sent
+
+    run(steps)
+
+
+@pytest.mark.parametrize("line", [b"0\r\nlong: ", b"5;extension="], ids=["trailer", "extension"])
+def test_lines_without_an_end_behind_a_head_fill_no_memory(line: bytes) -> None:
+    async def steps(sums: Face) -> None:
+        client = sums.connect()
+        client.connection.data_received(b"POST /predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + line)
+        for _ in range(8):
+            client.connection.data_received(b"x" * 10_000)
+        assert client.sent.startswith(b"HTTP/1.1 431 ")
+
+    run(steps)
+
+
+def test_a_long_head_may_come_in_pieces() -> None:
+    async def steps(sums: Face) -> None:
+        client = sums.connect()
+        data = raw("POST", "/predict", ROWS, {f"x-{n}": "y" * 1990 for n in range(30)})
+        for at in range(0, len(data), 1000):
+            client.connection.data_received(data[at : at + 1000])
+        while not client.sent:
+            await asyncio.sleep(0.001)
+        assert answers(client, "POST")[0].status == 200
+
+    run(steps)
+
+
+def test_trailers_are_no_headers() -> None:
+    async def steps(sums: Face) -> None:
+        client = sums.connect()
+        data = raw("POST", "/predict", [ROWS], {}).removesuffix(b"\r\n") + b"content-encoding: gzip\r\n\r\n"
+        client.connection.data_received(data)
+        while not client.sent:
+            await asyncio.sleep(0.001)
+        assert answers(client, "POST")[0].json() == {"output": [3.0]}
+
+    run(steps)
+
+
+def test_who_asks_for_another_protocol_a_thousand_times_is_answered() -> None:
+    async def steps(sums: Face) -> None:
+        client = sums.connect()
+        client.connection.data_received(raw("GET", "/elsewhere", b"", UPGRADE) * 1500)
+        await _said(client)
+        assert client.sent.count(b"HTTP/1.1 404 ") == 1500 and not client.closed.is_set()
+
+    run(steps)
+
+
+def test_a_body_whose_end_nobody_knows_is_refused_whatever_protocol_is_asked_for() -> None:
+    async def steps(sums: Face) -> None:
+        client = sums.connect()
+        data = raw("POST", "/predict", [ROWS], UPGRADE).replace(b"chunked", b"gzip")
+        client.connection.data_received(data)
+        await _said(client)
+        assert client.sent.startswith(b"HTTP/1.1 400 ") and client.sent.count(b"HTTP/1.1 ") == 1
+        assert sums.in_flight == 0
+
+    run(steps)
+
+
+def test_who_asks_for_another_protocol_has_as_long_for_the_body() -> None:
+    async def steps(sums: Face) -> None:
+        client = sums.connect()
+        client.connection.data_received(raw("POST", "/predict", ROWS, UPGRADE)[:-3])
+        now = monotonic()
+        client.connection.look(now + connection.BODY_TAKES - 5)
+        assert not client.sent
+        client.connection.look(now + connection.BODY_TAKES + 1)
+        assert client.sent.startswith(b"HTTP/1.1 408 ")
+
+    run(steps)
+
+
+def test_nothing_is_said_or_counted_behind_the_last_answer() -> None:
+    async def steps(sums: Face) -> None:
+        sums.shared.leaving = True
+        client = sums.connect()
+        asks = raw("POST", "/predict", ROWS, {"expect": "100-continue"})
+        client.connection.data_received(raw("GET", "/elsewhere", b"", {}) + asks)
+        await _said(client)
+        assert client.sent.count(b"HTTP/1.1 ") == 1 and client.closed.is_set()
+        assert 'code="499"' not in sums.metrics.render(ready=True)
+
+    run(steps)

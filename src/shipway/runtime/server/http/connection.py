@@ -29,7 +29,7 @@ HEAD_TAKES = 30.0  # seconds for a head; also how long a connection may idle. Th
 BODY_TAKES = 60.0  # seconds for all of a body
 LAST_BYTES = 2.0  # seconds that a client who was refused may go on sending, and a body may take when the server ends
 STALLED = 60.0  # seconds in which a client that is answered takes no byte, after which it counts as gone
-LONGEST_HEAD = 64 * 1024  # bytes of a target and of all headers
+LONGEST_HEAD = 64 * 1024  # bytes of a target, of all headers, and of the trailers behind a body in chunks
 _JOINED = 16 * 1024  # bytes of a body that are copied behind its head, for one write; of more, no answer waits
 _NEVER = float("inf")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -83,6 +83,7 @@ class Connection:
         self._partial: Request | None = None  # whose head came
         self._whole: Request | None = None  # the parser's last
         self._declined: Request | None = None  # that asks for another protocol
+        self._untold = 0  # bytes since the parser told anything: it collects a line that has no end
         self._clear()
         self.until = monotonic() + HEAD_TAKES
 
@@ -122,7 +123,7 @@ class Connection:
             self._room = None
         if not self._waiting:
             self._transport.resume_reading()
-        elif self._answering is None:
+        else:
             self._next()
 
     def data_received(self, data: bytes) -> None:
@@ -138,29 +139,41 @@ class Connection:
     # What the parser calls, and what calls it
 
     def _parse(self, data: bytes) -> None:
-        begins, within = self._between, self._in_head
+        begins = self._between
+        self._untold += len(data)
+        rest = self._feed(data)
+        whole, self._whole = self._whole, None
+        if rest is None and begins and whole is not None:
+            self._shared.heads.learn(data, whole)
+        while rest is not None and not self._broken:
+            rest = self._feed(rest)
+        if self._untold > LONGEST_HEAD:
+            self._refuse(_long_head())
+
+    def _feed(self, data: bytes | memoryview) -> memoryview | None:
+        """What is behind the head of a request that asks for another protocol: the parser reads nothing there.
+
+        Such a request is answered as if it did not ask (RFC 9110 section 7.8): curl and Java's client ask for HTTP/2
+        with their first one, and send its body all the same. Another parser reads it, once it is told how it comes.
+        """
         try:
+            if self._declined is not None:
+                self._parser = httptools.HttpRequestParser(self)
+                self._parser.feed_data(_head_of_body(self._declined.headers))
             self._parser.feed_data(data)
-            if self._whole is not None:
-                if begins:
-                    self._shared.heads.learn(data, self._whole)
-                self._whole = None
-            if within and self._in_head:  # a line that has no end, which the parser collects
-                self._size += len(data)
-                if self._size > LONGEST_HEAD:
-                    self._refuse(_long_head())
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline(data[upgrade.args[0] :])
+            return memoryview(data)[upgrade.args[0] :]
         except httptools.HttpParserCallbackError as error:
             self._refuse(_ours(error.__context__))
         except httptools.HttpParserError as error:
             self._refuse(_unreadable(error))
+        return None
 
     def on_message_begin(self) -> None:
         self._clear()
         self._between = False
         self._in_head = True
-        if self._answering is None:
+        if self._answering is None and self._declined is None:
             self.until = monotonic() + HEAD_TAKES
 
     def on_url(self, url: bytes) -> None:
@@ -168,14 +181,18 @@ class Connection:
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        key = name.decode("latin-1").lower()
         self._count(len(name) + len(value))
+        if not self._in_head:
+            return  # a trailer: it must not pass for a header (RFC 9110 section 6.5.1)
+        key = name.decode("latin-1").lower()
         if key not in self._headers:
             self._headers[key] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         now = monotonic()
         self._in_head = False
+        if self._broken:
+            return  # the request before it was the last
         if self._declined is not None:
             self._partial, self._declined = self._declined, None
             return
@@ -192,18 +209,20 @@ class Connection:
             raise too_large(self._shared.most)
         if self._parser.should_upgrade():
             self._declined = request
-        if self._answering is None:
+        if self._answering is None and not self._waiting:
             self.until = now + BODY_TAKES
             if self._headers.get("expect", "").lower() == "100-continue" and request.chunked:
                 self._now(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
+        self._untold = 0
         self._length += len(body)
         if self._length > self._shared.most:
             raise too_large(self._shared.most)
         self._body.append(body)
 
     def on_message_complete(self) -> None:
+        self._untold = 0
         if self._broken or self._declined is not None:
             return
         request, self._partial = self._partial, None
@@ -304,29 +323,18 @@ class Connection:
         self._headers: Incoming = {}
         self._body: list[bytes] = []
         self._length = 0  # of the body
-        self._size = 0  # of the head
+        self._size = 0  # of head and trailers
         self._partial = None
 
-    def _decline(self, rest: bytes) -> None:
-        """Answer a request that asks for another protocol as if it did not (RFC 9110 section 7.8).
-
-        curl and Java's client ask for HTTP/2 with their first request, and send its body all the same. The parser
-        reads nothing after such a head; another one does, once it is told how the body comes.
-        """
-        headers = self._headers
-        chunked = "transfer-encoding" in headers
-        how = "transfer-encoding: chunked" if chunked else f"content-length: {headers.get('content-length', '0')}"
-        self._parser = httptools.HttpRequestParser(self)
-        self.data_received(f"POST / HTTP/1.1\r\n{how}\r\n\r\n".encode("latin-1") + rest)
-
     def _count(self, size: int) -> None:
+        self._untold = 0
         self._size += size
         if self._size > LONGEST_HEAD:
             raise _long_head()
 
     def _take(self, request: Request) -> None:
         """It is whole."""
-        if self._answering is None and not self._waiting:
+        if self._answering is None and not self._waiting and self._room is None:
             self._begin(request)
         else:
             self._waiting.append(request)
@@ -352,12 +360,13 @@ class Connection:
             self._close()
             return
         self.until = monotonic() + HEAD_TAKES
-        if self._waiting and self._room is None:
+        if self._waiting:
             # Not here: a client that sends a thousand requests at once would nest a thousand calls.
             asyncio.get_running_loop().call_soon(self._next)
 
     def _next(self) -> None:
-        if self._waiting and self._answering is None:
+        # Room: the answer before it may have been put off, and found none.
+        if self._waiting and self._answering is None and self._room is None:
             request = self._waiting.popleft()
             if not self._waiting:
                 self._transport.resume_reading()
@@ -412,6 +421,12 @@ def _path(target: bytes) -> str:
             raise HttpError(400, f"{target[:200]!r} is not what HTTP can ask for") from None
     path = target.partition(b"?")[0]
     return (unquote_to_bytes(path) if b"%" in path else path).decode(errors="replace")
+
+
+def _head_of_body(headers: Incoming) -> bytes:
+    """A head that says how the body comes in the words of another one, which a parser has read up to there."""
+    name = "transfer-encoding" if "transfer-encoding" in headers else "content-length"
+    return f"POST / HTTP/1.1\r\n{name}: {headers.get(name, '0')}\r\n\r\n".encode("latin-1")
 
 
 def _ours(error: BaseException | None) -> HttpError:
