@@ -24,6 +24,8 @@ ALLOWED_SKIPS = ("KUBEBUILDER_ASSETS",)
 def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The tests never see the developer's home or hub; every child process carries the session's mark."""
     mark = uuid.uuid4().hex
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; children would ignore it, too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("SHIPWAY_")]:
             if name != "SHIPWAY_REQUIRE_TOOLS":
