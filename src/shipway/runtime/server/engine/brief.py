@@ -1,6 +1,6 @@
-"""Calls that take the model less time than to hand them to a thread: made on the event loop, those of a pass together.
+"""Calls that take the model less time than to hand them to a thread: made on the event loop, those of a turn together.
 
-Nothing waits for company here: what came in one pass of the loop is there already, and one call for all of it costs
+Nothing waits for company here: what came in one turn of the loop is there already, and one call for all of it costs
 little more than the call for the first (a logistic regression in ONNX: 5.6 us for a row, 9 us for 32).
 """
 

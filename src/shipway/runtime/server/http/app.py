@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -46,6 +46,14 @@ class Asked(Struct, eq=False):
     served: ServedModel | None = None
 
 
+class Brief(NamedTuple):
+    """One that is answered at the end of the turn."""
+
+    asked: Asked
+    call: Call
+    exchange: Connection
+
+
 class App:
     """HTTP's entry to the server: :meth:`take` is called for every request, on the event loop."""
 
@@ -56,7 +64,7 @@ class App:
         self._repository = repository
         self._state = state
         self._observer = observer
-        self._gathered: dict[ServedModel, list[tuple[Asked, Call, Connection]]] = {}
+        self._gathered: dict[ServedModel, list[Brief]] = {}
 
     def take(self, request: Request, exchange: Connection) -> None:
         """Answer now, or in a task of the exchange."""
@@ -108,7 +116,7 @@ class App:
         if served.is_brief(call) and not self._streams(asked, served):
             if not self._gathered:
                 exchange.later(self._answer_gathered)
-            self._gathered.setdefault(served, []).append((asked, call, exchange))
+            self._gathered.setdefault(served, []).append(Brief(asked, call, exchange))
         else:
             exchange.run(self._wait(asked, call, served, exchange))
 
@@ -116,19 +124,22 @@ class App:
         """Those that the models answer at once, all of a turn together."""
         gathered, self._gathered = self._gathered, {}
         for served, several in gathered.items():
-            here = [one for one in several if one[2].answering]
-            for asked, _, _ in [one for one in several if not one[2].answering]:
-                self._end(asked, _GONE, 0)
+            here = []
+            for one in several:
+                if one.exchange.answering:
+                    here.append(one)
+                else:
+                    self._end(one.asked, _GONE, 0)
             try:
-                results = served.at_once([Gathered(call, asked.seen.decoded_at) for asked, call, _ in here])
+                results = served.at_once([Gathered(one.call, one.asked.seen.decoded_at) for one in here])
             except Exception as error:
                 results = [error] * len(here)
             if results is None:
-                for asked, call, exchange in here:
-                    exchange.run(self._wait(asked, call, served, exchange))
+                for one in here:
+                    one.exchange.run(self._wait(one.asked, one.call, served, one.exchange))
                 continue
-            for (asked, call, exchange), result in zip(here, results, strict=True):
-                exchange.reply(self._reply(asked, call, result, served))
+            for one, result in zip(here, results, strict=True):
+                one.exchange.reply(self._reply(one.asked, one.call, result, served))
 
     def _reply(self, asked: Asked, call: Call, result: Answer | Exception, served: ServedModel) -> Reply:
         try:
